@@ -1,0 +1,253 @@
+"""The Docker engine: the one place that calls the docker SDK and that turns its errors into ours.
+
+Streams are read here event by event: the SDK's own ``images.build``, ``push`` and ``pull`` overlook errors inside them
+(docker-py issues 3277, 3161, 2226).
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, Any
+
+import docker
+import docker.errors
+import requests.exceptions
+
+from build_model.report import Progress
+from model.errors import DragomanError
+
+CONNECT_SECONDS = 10
+STREAM_SECONDS = 1800
+"""The longest silence inside a build, push or pull: committing or compressing a layer of torch's size says nothing meanwhile."""
+
+HARDENING: Mapping[str, Any] = {
+    "read_only": True,
+    "cap_drop": ["ALL"],
+    "security_opt": ["no-new-privileges"],
+    "tmpfs": {"/tmp": ""},
+}
+"""How every container of ours runs: the image must work so, and what is tested is what is deployed."""
+
+
+class EngineUnavailable(DragomanError):
+    """No Docker engine answers."""
+
+
+class EngineFailed(DragomanError):
+    """The engine answered that it could not do what was asked; the message is its own."""
+
+
+class ImageMissing(DragomanError):
+    """The engine has no image of that name."""
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Turn the SDK's errors into ours; ``doing`` completes the sentence "The engine could not ..."."""
+    try:
+        yield
+    except docker.errors.ImageNotFound as error:
+        raise ImageMissing(f"The engine could not {doing}: {_explanation(error)}") from error
+    except (docker.errors.APIError, docker.errors.DockerException) as error:
+        raise EngineFailed(f"The engine could not {doing}: {_explanation(error)}") from error
+    except requests.exceptions.RequestException as error:
+        raise EngineUnavailable(f"The Docker engine at {_address()} stopped answering while asked to {doing}.") from error
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image that the engine has. ``labels`` and ``digests`` (``repository@sha256:...``) are as its config says."""
+
+    id: str
+    labels: Mapping[str, str]
+    tags: tuple[str, ...]
+    digests: tuple[str, ...]
+    layers: tuple[str, ...]
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a container that ran to its end did end; ``log`` is its standard output and error, oldest first."""
+
+    exit_code: int
+    log: str
+
+
+class Engine:
+    """A connection to one Docker engine."""
+
+    def __init__(self, client: docker.DockerClient) -> None:
+        self.client = client
+
+    @classmethod
+    def connect(cls) -> Engine:
+        """The engine of ``DOCKER_HOST`` or of the Docker command line's context; EngineUnavailable when none answers."""
+        try:
+            client = docker.from_env(timeout=CONNECT_SECONDS)
+            client.ping()
+        except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+            raise EngineUnavailable(
+                f"No Docker engine answers at {_address()}. "
+                "Start one (`deploy/local up` does), or name one in DOCKER_HOST."
+            ) from error
+        client.api.timeout = STREAM_SECONDS
+        return cls(client)
+
+    # Images
+
+    def image(self, reference: str) -> Image | None:
+        """The image that ``reference`` (a tag, a digest or an ID) names here, or None."""
+        try:
+            with translated(f"look up {reference}"):
+                attributes = self.client.images.get(reference).attrs
+        except ImageMissing:
+            return None
+        return Image(
+            id=attributes["Id"],
+            labels=dict(attributes["Config"].get("Labels") or {}),
+            tags=tuple(attributes.get("RepoTags") or ()),
+            digests=tuple(attributes.get("RepoDigests") or ()),
+            layers=tuple(attributes["RootFS"].get("Layers") or ()),
+            size_bytes=attributes["Size"],
+        )
+
+    def build(
+        self,
+        context: IO[bytes],
+        *,
+        tags: Sequence[str],
+        progress: Progress,
+        labels: Mapping[str, str] | None = None,
+        buildargs: Mapping[str, str] | None = None,
+        target: str | None = None,
+    ) -> str:
+        """Build the ``Dockerfile`` inside the tar ``context``; the image ID. EngineFailed carries the last lines of output."""
+        said: deque[str] = deque(maxlen=20)
+        image_id = ""
+        with translated("build the image"):
+            events = self.client.api.build(
+                fileobj=context,
+                custom_context=True,
+                decode=True,
+                rm=True,
+                forcerm=True,
+                labels=dict(labels or {}),
+                buildargs=dict(buildargs or {}),
+                target=target or "",
+                # The user's proxy settings would become build arguments, and with them part of every layer's history.
+                use_config_proxy=False,
+            )
+            for event in events:
+                text = event.get("stream", "").rstrip()
+                if text:
+                    said.append(text)
+                if text.startswith("Step "):
+                    progress.line(text)
+                _raise_if_failed(event, "build the image", said)
+                image_id = event.get("aux", {}).get("ID", image_id)
+        if not image_id:
+            raise EngineFailed("The engine ended the build without naming an image. Its last words: " + " / ".join(said))
+        for tag in tags:
+            self.tag(image_id, tag)
+        return image_id
+
+    def tag(self, image: str, reference: str) -> None:
+        """Give ``image`` one more name."""
+        repository, _, tag = reference.rpartition(":")
+        with translated(f"tag {image} as {reference}"):
+            self.client.api.tag(image, repository, tag)
+
+    def push(self, reference: str, progress: Progress) -> str:
+        """Push ``repository:tag``; the digest of the manifest that the registry has now."""
+        repository, _, tag = reference.rpartition(":")
+        digest = ""
+        with translated(f"push {reference}"), progress.transfers(f"Pushing {reference}") as show:
+            for event in self.client.api.push(repository, tag=tag, stream=True, decode=True):
+                _raise_if_failed(event, f"push {reference}", ())
+                digest = event.get("aux", {}).get("Digest", digest)
+                _show(show, event)
+        if not digest:
+            raise EngineFailed(f"The engine pushed {reference}, but the registry named no digest for it. Push it again.")
+        return digest
+
+    def pull(self, reference: str, progress: Progress) -> Image:
+        """Pull ``repository:tag`` or ``repository@digest``; the image as it is here now."""
+        separator = "@" if "@" in reference else ":"
+        repository, _, tag = reference.rpartition(separator)
+        with translated(f"pull {reference}"), progress.transfers(f"Pulling {reference}") as show:
+            for event in self.client.api.pull(repository, tag=tag, stream=True, decode=True):
+                _raise_if_failed(event, f"pull {reference}", ())
+                _show(show, event)
+        image = self.image(reference)
+        if image is None:
+            raise EngineFailed(f"The engine pulled {reference} but doesn't have it. Pull it again.")
+        return image
+
+    def layer_sizes(self, reference: str) -> list[tuple[str, int]]:
+        """(instruction, bytes on disk) of each layer that holds files, lowest first."""
+        with translated(f"read the history of {reference}"):
+            history = self.client.images.get(reference).history()
+        return [(step["CreatedBy"], step["Size"]) for step in reversed(history) if step["Size"]]
+
+    def read_files(self, image: str, paths: Sequence[str]) -> dict[str, bytes]:
+        """The bytes of ``paths`` inside ``image``, without starting it; EngineFailed when one isn't there."""
+        with translated(f"read files of {image}"):
+            container = self.client.containers.create(image, network_mode="none")
+            try:
+                return {path: _only_member(container.get_archive(path)[0]) for path in paths}
+            finally:
+                container.remove(force=True)
+
+    # Containers that run to their end
+
+    def run_to_end(self, image: str, command: Sequence[str], *, network: str, seconds: float) -> Outcome:
+        """Run ``command`` in a hardened container of ``image``; EngineFailed when it takes longer than ``seconds``."""
+        with translated(f"run {' '.join(command)} in {image}"):
+            container = self.client.containers.run(
+                image, list(command), detach=True, network_mode=network, **HARDENING
+            )
+            try:
+                exit_code = container.wait(timeout=seconds)["StatusCode"]
+                return Outcome(exit_code, container.logs().decode("utf-8", "replace"))
+            except requests.exceptions.RequestException as error:
+                log = container.logs(tail=5).decode("utf-8", "replace").strip()
+                raise EngineFailed(
+                    f"`{' '.join(command)}` in {image} had not ended after {seconds:.0f} s. Its last words: {log}"
+                ) from error
+            finally:
+                container.remove(force=True)
+
+
+def _raise_if_failed(event: Mapping[str, Any], doing: str, said: Sequence[str] | deque[str]) -> None:
+    message = event.get("errorDetail", {}).get("message") or event.get("error")
+    if message:
+        before = "".join(f"\n  {line}" for line in said)
+        raise EngineFailed(f"The engine could not {doing}: {message.strip()}{before}")
+
+
+def _show(show: Any, event: Mapping[str, Any]) -> None:
+    if "id" in event and "status" in event:
+        detail = event.get("progressDetail") or {}
+        show(event["id"], event["status"], detail.get("current", 0), detail.get("total", 0))
+
+
+def _only_member(chunks: Iterator[bytes]) -> bytes:
+    with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as tar:
+        content = tar.extractfile(tar.getmembers()[0])
+        return content.read() if content is not None else b""
+
+
+def _explanation(error: Exception) -> str:
+    text = getattr(error, "explanation", None) or str(error)
+    return str(text).strip()
+
+
+def _address() -> str:
+    return os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
