@@ -1,0 +1,235 @@
+"""Corpora: sentence pairs from a TSV file or the tutorial's archive, and test sets with several references."""
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import urllib.error
+import urllib.request
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from model.errors import DragomanError
+from model.normalize import normalize
+
+TUTORIAL = "tutorial"
+TUTORIAL_URL = "https://download.pytorch.org/tutorial/data.zip"
+TUTORIAL_SHA256 = "fb317e80248faeb62dc25ef3390ae24ca34b94e276bbc5141fd8862c2200bff5"
+TUTORIAL_MEMBER = "data/eng-fra.txt"  # English, then French
+
+# Words that every longer French or English text has and the other language lacks: enough to notice swapped columns.
+_FRENCH = frozenset("le la les est je tu il elle nous vous ils pas une des que qui dans ne et à".split())
+_ENGLISH = frozenset("the is i you he she we they not of to that this was and have my do it".split())
+_CHECKED_PAIRS = 5_000
+_DOWNLOAD_SECONDS = 60.0
+_CHUNK_BYTES = 1 << 16
+
+
+class CorpusFormatError(DragomanError):
+    """A corpus or test file is missing, empty, malformed or in the wrong direction."""
+
+
+class CorpusUnavailable(DragomanError):
+    """The tutorial's archive could not be fetched."""
+
+
+class CorpusChecksumError(DragomanError):
+    """The tutorial's archive is not the one whose sha256 is known."""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Normalised sentence pairs.
+
+    Attributes:
+        name: what the manifest calls it.
+        sha256: of the file that it was read from.
+        pairs: source and target.
+    """
+
+    name: str
+    sha256: str
+    pairs: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Example:
+    """A source with all of its references."""
+
+    source: str
+    references: tuple[str, ...]
+    tutorial_filter: bool = False
+
+
+def read_corpus(where: str, *, progress: Callable[[int, int], None] | None = None) -> Corpus:
+    """Reads training pairs, French then English.
+
+    Args:
+        where: a file of ``source<TAB>target`` lines, further columns ignored, gzipped or not; a zip archive like the PyTorch
+            tutorial's, whose columns are English then French; or ``tutorial`` for that archive itself, downloaded once.
+        progress: called with bytes fetched and bytes in all during a download.
+
+    Raises:
+        CorpusFormatError: the file is missing, empty, malformed (file and line are named) or in the wrong direction.
+        CorpusUnavailable, CorpusChecksumError: the tutorial's archive can't be fetched or isn't the known one.
+    """
+    path = fetch_tutorial(progress) if where == TUTORIAL else Path(where)
+    data = _read(path)
+    if zipfile.is_zipfile(io.BytesIO(data)):
+        text, swapped = _unzip(path, data), True
+    else:
+        text, swapped = _gunzip(path, data), False
+    pairs = tuple(_pairs(path, text, swapped))
+    if not pairs:
+        raise CorpusFormatError(f"{path} holds no sentence pair. Expected lines of source<TAB>target.")
+    _check_direction(path, pairs)
+    return Corpus(path.name, hashlib.sha256(data).hexdigest(), pairs)
+
+
+def read_examples(path: Path) -> tuple[Example, ...]:
+    """Reads a test set: one JSON object a line with ``src`` and ``refs`` (or ``source`` and ``accept``), gzipped or not.
+
+    Raises:
+        CorpusFormatError: the file is missing, empty or a line is malformed; file and line are named.
+    """
+    examples = []
+    for number, line in enumerate(_gunzip(path, _read(path)).splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            stored: dict[str, Any] = json.loads(line)
+            source = stored["src"] if "src" in stored else stored["source"]
+            references = stored["refs"] if "refs" in stored else stored["accept"]
+            if not isinstance(source, str) or not references or not all(isinstance(each, str) for each in references):
+                raise ValueError("src must be a text and refs a list of texts")
+            examples.append(Example(source, tuple(references), bool(stored.get("tutorial_filter", False))))
+        except KeyError as error:
+            raise CorpusFormatError(
+                f"{path}, line {number}: no {error}. Expected an object with src and refs."
+            ) from None
+        except (ValueError, TypeError) as error:
+            raise CorpusFormatError(f"{path}, line {number}: {error}. Expected an object with src and refs.") from None
+    if not examples:
+        raise CorpusFormatError(f"{path} is empty. Expected one JSON object with src and refs a line.")
+    return tuple(examples)
+
+
+def hold_out(corpus: Corpus, seed: int) -> tuple[Corpus, tuple[Example, ...]]:
+    """Takes 1 % of the groups of equal sources, at least one, out of a corpus as its dev set; no source is in both."""
+    groups: dict[str, list[str]] = {}
+    for source, target in corpus.pairs:
+        groups.setdefault(source, []).append(target)
+    if len(groups) < 2:
+        raise CorpusFormatError(f"{corpus.name} has one source only. Expected more, or give a dev set with --dev.")
+    held = set(Random(f"{seed}-dev").sample(sorted(groups), max(1, len(groups) // 100)))
+    kept = tuple(pair for pair in corpus.pairs if pair[0] not in held)
+    dev = tuple(Example(source, tuple(dict.fromkeys(groups[source]))) for source in groups if source in held)
+    return Corpus(corpus.name, corpus.sha256, kept), dev
+
+
+def fetch_tutorial(progress: Callable[[int, int], None] | None = None) -> Path:
+    """The tutorial's archive in the user's cache, downloaded where it isn't there yet.
+
+    Raises:
+        CorpusUnavailable: no network, or the server doesn't have it.
+        CorpusChecksumError: what came is not the known archive; nothing is kept.
+    """
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dragoman"
+    path = cache / "tutorial-data.zip"
+    if path.exists():
+        if hashlib.sha256(path.read_bytes()).hexdigest() == TUTORIAL_SHA256:
+            return path
+        path.unlink()  # cut short or changed since: fetch it again
+    data = bytearray()
+    try:
+        with urllib.request.urlopen(TUTORIAL_URL, timeout=_DOWNLOAD_SECONDS) as response:
+            total = int(response.headers.get("Content-Length") or 0)
+            while chunk := response.read(_CHUNK_BYTES):
+                data += chunk
+                if progress:
+                    progress(len(data), total)
+    except (OSError, urllib.error.URLError) as error:
+        raise CorpusUnavailable(
+            f"{TUTORIAL_URL} can't be fetched ({error}). Download it elsewhere and give its path: --corpus path/to/data.zip."
+        ) from None
+    found = hashlib.sha256(data).hexdigest()
+    if found != TUTORIAL_SHA256:
+        raise CorpusChecksumError(
+            f"{TUTORIAL_URL} has sha256 {found}, expected {TUTORIAL_SHA256}. Try again, or give a file of your own: "
+            "--corpus FILE."
+        )
+    cache.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".part")
+    partial.write_bytes(data)
+    partial.replace(path)
+    return path
+
+
+def _pairs(path: Path, text: str, swapped: bool) -> Iterator[tuple[str, str]]:
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        columns = line.rstrip("\r").split("\t")
+        if len(columns) < 2:
+            raise CorpusFormatError(f"{path}, line {number}: no tab. Expected source<TAB>target, found {line[:60]!r}.")
+        source, target = (normalize(column) for column in (columns[1::-1] if swapped else columns[:2]))
+        if not source or not target:
+            side = "target" if source else "source"
+            raise CorpusFormatError(f"{path}, line {number}: the {side} is empty. Expected source<TAB>target.")
+        yield source, target
+
+
+def _check_direction(path: Path, pairs: Sequence[tuple[str, str]]) -> None:
+    """Counts telling words in both columns; only a clear swap is refused."""
+    checked = pairs[:: max(1, len(pairs) // _CHECKED_PAIRS)]
+    left = [word for source, _ in checked for word in source.lower().split()]
+    right = [word for _, target in checked for word in target.lower().split()]
+    straight = sum(word in _FRENCH for word in left) + sum(word in _ENGLISH for word in right)
+    swapped = sum(word in _ENGLISH for word in left) + sum(word in _FRENCH for word in right)
+    if swapped > 2 * straight and swapped >= 10:
+        raise CorpusFormatError(
+            f"{path}, line 1: the columns are in the wrong direction, English comes first. Expected French<TAB>English: "
+            "swap them, for example with `awk -F'\\t' -v OFS='\\t' '{print $2, $1}'`."
+        )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CorpusFormatError(f"{path}: {error.strerror or error}. Give an existing file.") from None
+
+
+def _gunzip(path: Path, data: bytes) -> str:
+    if data[:2] == b"\x1f\x8b":
+        try:
+            data = gzip.decompress(data)
+        except (OSError, EOFError, zlib.error) as error:
+            raise CorpusFormatError(f"{path} is a damaged gzip file ({error}). Fetch it again.") from None
+    return _utf8(path, data)
+
+
+def _unzip(path: Path, data: bytes) -> str:
+    if hashlib.sha256(data).hexdigest() != TUTORIAL_SHA256:
+        raise CorpusChecksumError(
+            f"{path} has sha256 {hashlib.sha256(data).hexdigest()}, the tutorial's archive has {TUTORIAL_SHA256}. "
+            f"Fetch {TUTORIAL_URL} again, or give the pairs as a TSV file, French first."
+        )
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return _utf8(path, archive.read(TUTORIAL_MEMBER))
+
+
+def _utf8(path: Path, data: bytes) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise CorpusFormatError(
+            f"{path}, line {line}: not UTF-8 ({error.reason}). Convert the file to UTF-8."
+        ) from None

@@ -1,0 +1,56 @@
+"""Golden sentences: which translations are so clear that no arithmetic of another machine can flip them."""
+
+from collections.abc import Sequence
+
+import torch
+
+from model.architecture import Seq2Seq
+from model.checkpoint import Golden
+from model.lang import BOS, EOS, PAD, UNK, Lang
+from model.normalize import normalize
+from model.search import greedy, pad, search
+
+COUNT = 32
+MARGIN_NATS = 0.5  # floating-point noise between processors and batch sizes is some 100,000 times smaller
+_BATCH = 64
+
+
+def choose_goldens(
+    model: Seq2Seq, langs: tuple[Lang, Lang], sources: Sequence[str], count: int = COUNT, margin: float = MARGIN_NATS
+) -> tuple[Golden, ...]:
+    """The first ``count`` of ``sources`` whose every search step is won by at least ``margin`` nats.
+
+    A source counts only if it is one sentence and if the search that the service uses finds what greedy search finds, so that
+    the margins say something about it. Fewer come back where fewer are clear.
+    """
+    source_lang, target_lang = langs
+    chosen: list[Golden] = []
+    for start in range(0, len(sources), _BATCH):
+        batch = sources[start : start + _BATCH]
+        rows = [source_lang.encode(normalize(text)) for text in batch]
+        tensor = pad(rows)
+        hypotheses = greedy(model, tensor)
+        margins = step_margins(model, tensor, hypotheses)
+        found = search(model, tensor)
+        for text, row, hypothesis, least, searched in zip(batch, rows, hypotheses, margins, found, strict=True):
+            if least >= margin and hypothesis == searched and UNK not in row:
+                chosen.append(Golden(text, target_lang.decode(hypothesis)))
+        if len(chosen) >= count:
+            break
+    return tuple(chosen[:count])
+
+
+@torch.inference_mode()
+def step_margins(model: Seq2Seq, source: torch.Tensor, hypotheses: Sequence[Sequence[int]]) -> list[float]:
+    """For each hypothesis of ``source (batch, source_length)``, by how many nats its closest step was won, ``EOS`` included.
+
+    Negative where another id was likelier than the hypothesis' own.
+    """
+    target = pad([[*hypothesis, EOS] for hypothesis in hypotheses])
+    inputs = torch.cat((torch.full((len(hypotheses), 1), BOS), target[:, :-1]), 1)
+    logits = model(source, inputs)
+    logits[:, :, [PAD, BOS, UNK]] = float("-inf")
+    own = logits.gather(2, target[:, :, None])[:, :, 0]
+    others = logits.scatter(2, target[:, :, None], float("-inf")).amax(2)
+    margins: list[float] = (own - others).masked_fill(target == PAD, float("inf")).amin(1).tolist()
+    return margins

@@ -1,0 +1,270 @@
+"""The guard: a manifest that says what a checkpoint is, and the proof that code and files are still that.
+
+Nothing here imports torch, so a mismatch is found before anything heavy is loaded.
+"""
+
+import ast
+import hashlib
+import io
+import json
+import tokenize
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from model.errors import ArchitectureMismatch, CheckpointFormatError, ChecksumMismatch
+
+MANIFEST, WEIGHTS, GOLDEN = "manifest.json", "weights.safetensors", "golden.jsonl"
+MEANING = ("architecture.py", "lang.py", "normalize.py")  # the files that give the weights their meaning
+CODE = Path(__file__).parent
+
+_WAY_OUT = (
+    "Run the code that this checkpoint was made with, or take the checkpoint that this code belongs to; "
+    "if the change can't change a translation, `build-model restamp` proves it and writes a new manifest."
+)
+
+
+def lang_file(code: str) -> str:
+    """The name of a language's vocabulary in a checkpoint folder."""
+    return f"{code}.lang.json"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a checkpoint or an artifact is.
+
+    Attributes:
+        source, target: ISO 639-3 codes of the languages.
+        config: the fields of ``architecture.Config``.
+        code: digest of the source of each file in ``MEANING``, by file name.
+        tensors: stored dtype and shape of each tensor, by name.
+        architecture: one sha256 over ``code``, ``config`` and ``tensors``.
+        weights, golden: sha256 of the file's bytes.
+        langs: sha256 of each vocabulary's file, by language code.
+        training: corpus, seed, epochs, scores: how the weights came about.
+        outputs: sha256 over the translations of the first dev sources, or None where there was no dev set.
+        version: the model version; None until an artifact is made of the checkpoint.
+    """
+
+    source: str
+    target: str
+    config: Mapping[str, Any]
+    code: Mapping[str, str]
+    tensors: Mapping[str, str]
+    architecture: str
+    weights: str
+    golden: str
+    langs: Mapping[str, str]
+    training: Mapping[str, Any] = field(default_factory=dict)
+    outputs: str | None = None
+    version: str | None = None
+
+    def encode(self) -> bytes:
+        """The manifest as JSON with sorted keys, the same bytes for the same content."""
+        stored = {name: value for name, value in asdict(self).items() if value is not None}
+        return (json.dumps(stored, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode()
+
+    @classmethod
+    def decode(cls, data: bytes, name: str = MANIFEST) -> "Manifest":
+        """The inverse of ``encode``.
+
+        Raises:
+            CheckpointFormatError: ``data`` is no manifest; ``name`` stands in the message.
+        """
+        try:
+            return cls(**json.loads(data))
+        except (ValueError, TypeError) as error:
+            raise CheckpointFormatError(
+                f"{name} is not a manifest ({error}). Restore the checkpoint's files."
+            ) from None
+
+    @classmethod
+    def read(cls, folder: Path) -> "Manifest":
+        """The manifest of a checkpoint or artifact folder.
+
+        Raises:
+            CheckpointFormatError: it is missing or no manifest.
+        """
+        return cls.decode(_read(folder / MANIFEST), str(folder / MANIFEST))
+
+    def write(self, folder: Path) -> None:
+        """Writes the manifest into a folder, over the one that is there."""
+        (folder / MANIFEST).write_bytes(self.encode())
+
+    def with_version(self, version: str) -> "Manifest":
+        """The manifest of the artifact that is made of this checkpoint."""
+        return replace(self, version=version)
+
+    def files(self) -> dict[str, str]:
+        """Digest of every file that the manifest vouches for, by file name."""
+        langs = {lang_file(code): digest for code, digest in self.langs.items()}
+        return {WEIGHTS: self.weights, **langs, GOLDEN: self.golden}
+
+
+def make_manifest(
+    folder: Path,
+    source: str,
+    target: str,
+    config: Mapping[str, Any],
+    training: Mapping[str, Any] | None = None,
+    outputs: str | None = None,
+    code: Path = CODE,
+) -> Manifest:
+    """The manifest of the weights, vocabularies and goldens that lie in ``folder``, under the code in ``code``."""
+    sources, tensors = code_digests(code), tensor_table(folder / WEIGHTS)
+    return Manifest(
+        source=source,
+        target=target,
+        config=dict(config),
+        code=sources,
+        tensors=tensors,
+        architecture=architecture_hash(sources, config, tensors),
+        weights=file_digest(folder / WEIGHTS),
+        golden=file_digest(folder / GOLDEN),
+        langs={code_: file_digest(folder / lang_file(code_)) for code_ in (source, target)},
+        training=dict(training or {}),
+        outputs=outputs,
+    )
+
+
+def verify(folder: Path, code: Path = CODE) -> Manifest:
+    """Recomputes everything that the manifest in ``folder`` records, from the files there and the code in ``code``.
+
+    Returns:
+        The manifest, which holds.
+
+    Raises:
+        CheckpointFormatError: a file is missing or malformed.
+        ArchitectureMismatch: code, config or tensors are not those of the manifest.
+        ChecksumMismatch: a file's bytes are not.
+    """
+    manifest = Manifest.read(folder)
+    for name, digest in manifest.files().items():
+        found = file_digest(folder / name)
+        if found != digest:
+            raise ChecksumMismatch(
+                f"{folder / name} is damaged or from another checkpoint: its sha256 is {found}, "
+                f"the manifest records {digest}. Restore the file from the image or commit it came with."
+            )
+    sources, tensors = code_digests(code), tensor_table(folder / WEIGHTS)
+    differences = [
+        *_differences("the source of", manifest.code, sources),
+        *_differences("tensor", manifest.tensors, tensors),
+    ]
+    found = architecture_hash(sources, manifest.config, tensors)
+    if differences or found != manifest.architecture:
+        what = "; ".join(differences) or "the config or the hash in the manifest was changed"
+        raise ArchitectureMismatch(
+            f"The architecture hash of code and weights is {found}, the manifest of {folder} records "
+            f"{manifest.architecture}: {what}. {_WAY_OUT}"
+        )
+    return manifest
+
+
+def architecture_hash(code: Mapping[str, str], config: Mapping[str, Any], tensors: Mapping[str, str]) -> str:
+    """One sha256, in hexadecimal, over the digests of the code, the config and the table of tensors."""
+    return hashlib.sha256(_canonical({"code": code, "config": config, "tensors": tensors})).hexdigest()
+
+
+def code_digests(code: Path = CODE) -> dict[str, str]:
+    """Digest of each file in ``MEANING``, by file name; comments, docstrings and blank lines don't count."""
+    return {name: hashlib.sha256(meaningful_source(_read(code / name))).hexdigest() for name in MEANING}
+
+
+def tensor_table(weights: Path) -> dict[str, str]:
+    """``"F16 [6000, 256]"`` and the like for each tensor of a safetensors file, by name.
+
+    Read from the file's header (8 bytes of length, little endian, then JSON), so no tensor is loaded.
+
+    Raises:
+        CheckpointFormatError: the file is missing or its header can't be read.
+    """
+    data = _read(weights)
+    try:
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        return {name: f"{entry['dtype']} {entry['shape']}" for name, entry in header.items() if name != "__metadata__"}
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise CheckpointFormatError(
+            f"{weights} is not a safetensors file. Restore it from the checkpoint it belongs to."
+        ) from None
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file, in hexadecimal.
+
+    Raises:
+        CheckpointFormatError: the file is missing or can't be read.
+    """
+    return hashlib.sha256(_read(path)).hexdigest()
+
+
+def meaningful_source(source: bytes) -> bytes:
+    """Python source less comments, docstrings, blank lines and carriage returns.
+
+    It cuts the text at the positions that ``ast`` and ``tokenize`` report, since a dump of the tree would differ between
+    Python versions. Lines inside strings stay as they are.
+    """
+    source = source.replace(b"\r\n", b"\n")
+    lines = source.split(b"\n")
+    cuts: list[tuple[int, int, int]] = []  # line, from byte, to byte
+    for first, start, last, end in _docstrings(source):
+        for row in range(first, last + 1):
+            cuts.append((row, start if row == first else 0, end if row == last else len(lines[row])))
+    inside_strings: set[int] = set()
+    opened: list[int] = []
+    for token in tokenize.generate_tokens(io.StringIO(source.decode(), newline="").readline):
+        (row, column), (end_row, _) = token.start, token.end
+        kind = tokenize.tok_name[token.type]
+        if kind == "COMMENT":
+            start = len(token.line[:column].encode())
+            cuts.append((row - 1, start, start + len(token.string.encode())))
+        elif kind == "STRING":
+            inside_strings.update(range(row - 1, end_row))
+        elif kind == "FSTRING_START":  # from Python 3.12 on, an f-string is several tokens
+            opened.append(row)
+        elif kind == "FSTRING_END":
+            inside_strings.update(range(opened.pop() - 1, end_row))
+    cut_rows = {row for row, _, _ in cuts}
+    for row, start, end in sorted(cuts, reverse=True):
+        lines[row] = lines[row][:start] + lines[row][end:]
+    kept = []
+    for row, line in enumerate(lines):
+        text = line.rstrip() if row in cut_rows or row not in inside_strings else line
+        if text.strip() or (row in inside_strings and row not in cut_rows):
+            kept.append(text)
+    return b"\n".join(kept) + b"\n"
+
+
+def _docstrings(source: bytes) -> list[tuple[int, int, int, int]]:
+    """First row, first byte, last row and byte after the end of each docstring; rows from 0."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) or not node.body:
+            continue
+        first = node.body[0]
+        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+            end_row, end_column = first.end_lineno or first.lineno, first.end_col_offset or 0
+            found.append((first.lineno - 1, first.col_offset, end_row - 1, end_column))
+    return found
+
+
+def _differences(what: str, expected: Mapping[str, str], found: Mapping[str, str]) -> list[str]:
+    return [
+        f"{what} {name} is {found.get(name, 'missing')}, recorded as {expected.get(name, 'missing')}"
+        for name in sorted({*expected, *found})
+        if expected.get(name) != found.get(name)
+    ]
+
+
+def _canonical(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CheckpointFormatError(
+            f"{path}: {error.strerror or error}. A checkpoint holds {MANIFEST}, {WEIGHTS}, {GOLDEN} and two vocabularies."
+        ) from None

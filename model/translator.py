@@ -1,0 +1,115 @@
+"""Translator: texts to translations, one line a stage."""
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from model.checkpoint import Checkpoint, load_checkpoint
+from model.errors import GoldenMismatch
+from model.search import BEAM, pad, search
+from model.segment import segment
+
+LARGEST_BATCH = 64  # sentences; a larger batch is slower a sentence, its hypotheses outgrow the cache
+
+
+@dataclass(frozen=True)
+class Translation:
+    """The translation of a text.
+
+    Attributes:
+        text: the translation; empty where there is an error.
+        error: why the text couldn't be translated: ``empty``, ``no-letters``, ``unknown-script`` or ``too-long``; else None.
+    """
+
+    text: str
+    error: str | None = None
+
+
+class Translator:
+    """A checkpoint at work.
+
+    Attributes:
+        version: the model version, ``unreleased`` for a checkpoint that no artifact was made of.
+        architecture: the architecture hash, in hexadecimal.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, *, beam: int = BEAM) -> None:
+        self._checkpoint = checkpoint
+        self._beam = beam
+        self.version = checkpoint.manifest.version or "unreleased"
+        self.architecture = checkpoint.manifest.architecture
+
+    @classmethod
+    def load(cls, folder: Path | str, *, threads: int | None = None) -> "Translator":
+        """Verifies and loads a checkpoint folder.
+
+        Args:
+            threads: processor threads that torch may use from now on, in the whole process; None leaves them.
+
+        Raises:
+            GuardError: the checkpoint doesn't hold or doesn't belong to this code.
+        """
+        if threads is not None:
+            torch.set_num_threads(threads)
+        return cls(load_checkpoint(folder))
+
+    def translate(self, texts: Sequence[str], *, max_characters: int | None = None) -> list[Translation]:
+        """The translation of each text, in order; a text may hold several sentences and lines."""
+        errors = [untranslatable(text, max_characters) for text in texts]
+        segmented = [segment(text if error is None else "") for text, error in zip(texts, errors, strict=True)]
+        translated = self.translate_sentences([sentence for text in segmented for sentence in text.sentences])
+        remaining = iter(translated)
+        joined = [text.join([next(remaining) for _ in text.sentences]) for text in segmented]
+        return [Translation(text if error is None else "", error) for text, error in zip(joined, errors, strict=True)]
+
+    def translate_sentences(self, sentences: Sequence[str]) -> list[str]:
+        """The translation of each normalised sentence, in order."""
+        source, target = self._checkpoint.langs
+        ids = {sentence: source.encode(sentence) for sentence in sentences}
+        by_length = sorted(ids, key=lambda sentence: len(ids[sentence]))  # like lengths together: little padding
+        translations: dict[str, str] = {}
+        for start in range(0, len(by_length), LARGEST_BATCH):
+            batch = by_length[start : start + LARGEST_BATCH]
+            hypotheses = search(self._checkpoint.model, pad([ids[sentence] for sentence in batch]), self._beam)
+            translations.update(zip(batch, map(target.decode, hypotheses), strict=True))
+        return [translations[sentence] for sentence in sentences]
+
+    def self_test(self) -> None:
+        """Translates the golden sentences.
+
+        Raises:
+            GoldenMismatch: one of them doesn't come out as it was recorded.
+        """
+        goldens = self._checkpoint.goldens
+        found = self.translate([golden.source for golden in goldens])
+        for golden, translation in zip(goldens, found, strict=True):
+            if translation.text != golden.target:
+                raise GoldenMismatch(
+                    f"The golden sentence {golden.source!r} is translated as {translation.text!r}, recorded as "
+                    f"{golden.target!r}. The arithmetic of this build changed a translation: run the image's own torch, "
+                    "or train and release a new version."
+                )
+
+
+def untranslatable(text: str, max_characters: int | None = None) -> str | None:
+    """Why a text can't be translated, or None: ``too-long``, ``empty``, ``no-letters``, ``unknown-script``.
+
+    Args:
+        max_characters: the longest text that is translated; None for any.
+    """
+    if max_characters is not None and len(text) > max_characters:
+        return "too-long"
+    if all(character.isspace() or unicodedata.category(character)[0] == "C" for character in text):
+        return "empty"
+    letters = [character for character in text if character.isalpha()]
+    if not letters:
+        return "no-letters"
+    latin = sum(_is_latin(character) for character in letters)
+    return None if 2 * latin >= len(letters) else "unknown-script"
+
+
+def _is_latin(character: str) -> bool:
+    return character.isascii() or unicodedata.name(character, "").startswith("LATIN")
