@@ -1,0 +1,39 @@
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VERSION := $(shell cat VERSION)
+TORCH_INDEX := https://download.pytorch.org/whl/cpu
+# What `deploy/local up` wrote: DOCKER_HOST, REGISTRY, AMQP_URL, CONTAINER_AMQP_URL.
+LOCAL := set -a && . ./.local/env && set +a &&
+
+.PHONY: setup lint test demo clean
+
+setup: .venv/complete
+
+# Torch comes from pip's configured sources (a wheel folder, a mirror) when they have the CPU build, else from PyTorch's index.
+.venv/complete: pyproject.toml VERSION requirements/torch.txt requirements/dev.txt
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install --no-deps -r requirements/torch.txt 2> .venv/torch.log || .venv/bin/pip install --no-deps -r requirements/torch.txt --index-url $(TORCH_INDEX)
+	.venv/bin/pip install --quiet --no-deps --require-hashes -r requirements/dev.txt
+	.venv/bin/pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+lint: setup
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/mypy deploy/local
+
+test: lint
+	deploy/local up
+	$(LOCAL) .venv/bin/pytest tests/unit tests/black_box
+
+# A repository name of its own each time: a version in the registry is never overwritten.
+demo: REPOSITORY := dragoman/demo-$(shell date +%Y%m%d-%H%M%S)
+demo: setup
+	deploy/local up
+	$(LOCAL) .venv/bin/build-model --version $(VERSION) --registry $$REGISTRY --repository $(REPOSITORY) --push
+	$(LOCAL) .venv/bin/build-model deploy $(VERSION) --registry $$REGISTRY --repository $(REPOSITORY) --amqp-url $$CONTAINER_AMQP_URL --client-amqp-url $$AMQP_URL
+	$(LOCAL) .venv/bin/build-model translate "Je vais dormir." --amqp-url $$AMQP_URL
+
+clean:
+	deploy/local down
+	rm -rf .venv .local artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis
