@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import IO, Any
 
 import docker
@@ -24,7 +25,7 @@ from model.errors import DragomanError
 
 CONNECT_SECONDS = 10
 STREAM_SECONDS = 1800
-"""The longest silence inside a build, push or pull: committing or compressing a layer of torch's size says nothing meanwhile."""
+"""The longest silence inside a build, push or pull: nothing is said while a layer of torch's size is compressed."""
 
 HARDENING: Mapping[str, Any] = {
     "read_only": True,
@@ -47,6 +48,14 @@ class ImageMissing(DragomanError):
     """The engine has no image of that name."""
 
 
+class ContainerMissing(DragomanError):
+    """The engine has no such container."""
+
+
+class NameTaken(DragomanError):
+    """The engine already has a container of that name."""
+
+
 @contextmanager
 def translated(doing: str) -> Iterator[None]:
     """Turn the SDK's errors into ours; ``doing`` completes the sentence "The engine could not ..."."""
@@ -54,10 +63,14 @@ def translated(doing: str) -> Iterator[None]:
         yield
     except docker.errors.ImageNotFound as error:
         raise ImageMissing(f"The engine could not {doing}: {_explanation(error)}") from error
-    except (docker.errors.APIError, docker.errors.DockerException) as error:
+    except docker.errors.NotFound as error:
+        raise ContainerMissing(f"The engine could not {doing}: {_explanation(error)}") from error
+    except docker.errors.DockerException as error:
         raise EngineFailed(f"The engine could not {doing}: {_explanation(error)}") from error
     except requests.exceptions.RequestException as error:
-        raise EngineUnavailable(f"The Docker engine at {_address()} stopped answering while asked to {doing}.") from error
+        raise EngineUnavailable(
+            f"The Docker engine at {_address()} stopped answering while asked to {doing}."
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -70,6 +83,36 @@ class Image:
     digests: tuple[str, ...]
     layers: tuple[str, ...]
     size_bytes: int
+
+
+@dataclass(frozen=True)
+class ContainerSpec:
+    """A container before it exists. ``restart``: the engine starts it again whenever it ends by itself."""
+
+    name: str
+    image: str
+    network: str
+    restart: bool
+    environment: Mapping[str, str]
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container as the engine sees it. ``exit_code`` is None while it hasn't ended; times are ISO 8601."""
+
+    id: str
+    name: str
+    image: str
+    labels: Mapping[str, str]
+    environment: Mapping[str, str]
+    network: str
+    status: str
+    health: str
+    exit_code: int | None
+    restarts: int
+    started_at: str
+    created_at: str
 
 
 @dataclass(frozen=True)
@@ -88,7 +131,7 @@ class Engine:
 
     @classmethod
     def connect(cls) -> Engine:
-        """The engine of ``DOCKER_HOST`` or of the Docker command line's context; EngineUnavailable when none answers."""
+        """The engine of ``DOCKER_HOST`` or of the Docker command line's context; EngineUnavailable if none answers."""
         try:
             client = docker.from_env(timeout=CONNECT_SECONDS)
             client.ping()
@@ -118,6 +161,13 @@ class Engine:
             size_bytes=attributes["Size"],
         )
 
+    def tags(self, repository: str) -> list[str]:
+        """The tags that the engine has of ``repository``."""
+        with translated(f"list the images of {repository}"):
+            images = self.client.api.images(name=repository)
+        names = [name for image in images for name in image.get("RepoTags") or ()]
+        return sorted(name.rpartition(":")[2] for name in names if name.rpartition(":")[0] == repository)
+
     def build(
         self,
         context: IO[bytes],
@@ -128,7 +178,7 @@ class Engine:
         buildargs: Mapping[str, str] | None = None,
         target: str | None = None,
     ) -> str:
-        """Build the ``Dockerfile`` inside the tar ``context``; the image ID. EngineFailed carries the last lines of output."""
+        """Build the ``Dockerfile`` inside the tar ``context``; the image ID. EngineFailed has its last words."""
         said: deque[str] = deque(maxlen=20)
         image_id = ""
         with translated("build the image"):
@@ -153,7 +203,9 @@ class Engine:
                 _raise_if_failed(event, "build the image", said)
                 image_id = event.get("aux", {}).get("ID", image_id)
         if not image_id:
-            raise EngineFailed("The engine ended the build without naming an image. Its last words: " + " / ".join(said))
+            raise EngineFailed(
+                "The engine ended the build without naming an image. Its last words: " + " / ".join(said)
+            )
         for tag in tags:
             self.tag(image_id, tag)
         return image_id
@@ -174,7 +226,9 @@ class Engine:
                 digest = event.get("aux", {}).get("Digest", digest)
                 _show(show, event)
         if not digest:
-            raise EngineFailed(f"The engine pushed {reference}, but the registry named no digest for it. Push it again.")
+            raise EngineFailed(
+                f"The engine pushed {reference}, but the registry named no digest for it. Push it again."
+            )
         return digest
 
     def pull(self, reference: str, progress: Progress) -> Image:
@@ -210,9 +264,7 @@ class Engine:
     def run_to_end(self, image: str, command: Sequence[str], *, network: str, seconds: float) -> Outcome:
         """Run ``command`` in a hardened container of ``image``; EngineFailed when it takes longer than ``seconds``."""
         with translated(f"run {' '.join(command)} in {image}"):
-            container = self.client.containers.run(
-                image, list(command), detach=True, network_mode=network, **HARDENING
-            )
+            container = self.client.containers.run(image, list(command), detach=True, network_mode=network, **HARDENING)
             try:
                 exit_code = container.wait(timeout=seconds)["StatusCode"]
                 return Outcome(exit_code, container.logs().decode("utf-8", "replace"))
@@ -223,6 +275,93 @@ class Engine:
                 ) from error
             finally:
                 container.remove(force=True)
+
+    # Containers that live
+
+    def create(self, spec: ContainerSpec) -> str:
+        """Create a hardened container and don't start it; its ID. NameTaken when one of that name is there."""
+        restart: dict[str, Any] = {"restart_policy": {"Name": "unless-stopped" if spec.restart else "no"}}
+        try:
+            container = self.client.containers.create(
+                spec.image,
+                name=spec.name,
+                environment=dict(spec.environment),
+                labels=dict(spec.labels),
+                network_mode=spec.network,
+                **restart,
+                **HARDENING,
+            )
+        except docker.errors.APIError as error:
+            if error.status_code == HTTPStatus.CONFLICT:
+                raise NameTaken(f"The engine already has a container named {spec.name}.") from error
+            with translated(f"create {spec.name}"):
+                raise
+        except requests.exceptions.RequestException:
+            with translated(f"create {spec.name}"):
+                raise
+        return str(container.id)
+
+    def start(self, container: str) -> None:
+        """Start a container that was created or has ended."""
+        with translated(f"start {container[:12]}"):
+            self.client.containers.get(container).start()
+
+    def container(self, container: str) -> Container:
+        """How ``container`` (ID or name) is now; ContainerMissing when it is gone."""
+        with translated(f"look at {container[:12]}"):
+            return _container(self.client.containers.get(container).attrs)
+
+    def containers(self, labels: Mapping[str, str]) -> list[Container]:
+        """The containers that carry all of ``labels``, whether they run or not, by name."""
+        filters: dict[str, str | list[str] | bool] = {"label": [f"{name}={value}" for name, value in labels.items()]}
+        with translated("list containers"):
+            found = self.client.containers.list(all=True, filters=filters, ignore_removed=True)
+            return sorted((_container(one.attrs) for one in found), key=lambda one: one.name)
+
+    def execute(self, container: str, command: Sequence[str]) -> int:
+        """Run ``command`` beside the main process of a running container; its exit code."""
+        with translated(f"run {' '.join(command)} in {container[:12]}"):
+            exit_code, _ = self.client.containers.get(container).exec_run(list(command))
+        return -1 if exit_code is None else exit_code
+
+    def stop(self, container: str, seconds: int) -> int:
+        """SIGTERM, then SIGKILL after ``seconds``; the exit code."""
+        with translated(f"stop {container[:12]}"):
+            handle = self.client.containers.get(container)
+            handle.stop(timeout=seconds)
+            return int(handle.wait(timeout=CONNECT_SECONDS)["StatusCode"])
+
+    def log(self, container: str, lines: int) -> str:
+        """The last ``lines`` of a container's standard output and error."""
+        with translated(f"read the log of {container[:12]}"):
+            return str(self.client.containers.get(container).logs(tail=lines).decode("utf-8", "replace"))
+
+    def remove(self, container: str) -> None:
+        """Remove a container, running or not; one that is already gone is fine."""
+        try:
+            with translated(f"remove {container[:12]}"):
+                self.client.containers.get(container).remove(force=True)
+        except ContainerMissing:
+            return
+
+
+def _container(attributes: Mapping[str, Any]) -> Container:
+    state, config = attributes["State"], attributes["Config"]
+    ended = state["Status"] in ("exited", "dead")
+    return Container(
+        id=attributes["Id"],
+        name=attributes["Name"].lstrip("/"),
+        image=config["Image"],
+        labels=dict(config.get("Labels") or {}),
+        environment=dict(entry.split("=", 1) for entry in config.get("Env") or () if "=" in entry),
+        network=attributes["HostConfig"]["NetworkMode"],
+        status=state["Status"],
+        health=(state.get("Health") or {}).get("Status", ""),
+        exit_code=state["ExitCode"] if ended else None,
+        restarts=attributes.get("RestartCount", 0),
+        started_at=state["StartedAt"],
+        created_at=attributes["Created"],
+    )
 
 
 def _raise_if_failed(event: Mapping[str, Any], doing: str, said: Sequence[str] | deque[str]) -> None:

@@ -1,4 +1,4 @@
-"""What a person sees: progress on standard error, results on standard output, an object where a script asked for one."""
+"""What a person sees: progress on standard error, results on standard output, an object where a script asked."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -66,7 +66,7 @@ def print_object(value: Mapping[str, Any]) -> None:
 
 
 def print_error(error: DragomanError, *, as_json: bool) -> None:
-    """The message on standard error; with ``as_json`` an object on standard output, so that a script reads one stream."""
+    """The message on standard error; with ``as_json`` an object on standard output: a script reads one stream."""
     if as_json:
         print_object({"error": type(error).__name__, "message": str(error), "exit_code": error.exit_code})
     else:

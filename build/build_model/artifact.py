@@ -1,0 +1,97 @@
+"""The artifact: the folder of one version that goes into an image, and the identity of what the image holds."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from build_model.context import Content
+from build_model.version import Version
+from model.errors import DragomanError
+from model.fingerprint import GOLDEN, MANIFEST, Manifest, verify
+
+APPLICATION = PurePosixPath("opt/dragoman")
+CHECKPOINT = APPLICATION / "model" / "checkpoint"
+
+
+class CodeMissing(DragomanError):
+    """A folder of code that belongs into the image isn't there."""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """``artifacts/<version>/``: the five files of a checkpoint, its manifest with the version."""
+
+    folder: Path
+    manifest: Manifest
+
+
+def write(checkpoint: Path, version: Version, folder: Path) -> Artifact:
+    """Check ``checkpoint`` against the code that is running, then write it to ``folder`` as ``version``.
+
+    Raises GuardError when checkpoint and code don't belong together; then nothing is written.
+    """
+    manifest = verify(checkpoint).with_version(str(version))
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for name in manifest.files():
+        shutil.copyfile(checkpoint / name, folder / name)
+    manifest.write(folder)
+    return Artifact(folder, manifest)
+
+
+@dataclass(frozen=True)
+class Layers:
+    """The files of the two layers on top of the runtime: path in the image, without leading slash, to content."""
+
+    model: Mapping[str, Content]
+    code: Mapping[str, Content]
+
+    def digests(self) -> dict[str, str]:
+        """The sha256 of each file under the application folder, by its path relative to that folder."""
+        return {
+            str(PurePosixPath(path).relative_to(APPLICATION)): sha256(content)
+            for path, content in sorted({**self.model, **self.code}.items())
+        }
+
+
+def layers(artifact: Artifact, root: Path) -> Layers:
+    """What goes into the image: the artifact's files, and the Python files of ``model`` and ``service`` below ``root``.
+
+    Weights and vocabularies are alone in the model layer: it is pushed again only when one of them changes.
+    """
+    names = artifact.manifest.files().keys() - {GOLDEN}
+    model: dict[str, Content] = {str(CHECKPOINT / name): artifact.folder / name for name in names}
+    code: dict[str, Content] = {str(CHECKPOINT / name): artifact.folder / name for name in (MANIFEST, GOLDEN)}
+    for package in ("model", "service"):
+        sources = sorted((root / package).rglob("*.py"))
+        if not sources:
+            raise CodeMissing(f"No code below {root / package}. Run build-model from a clone of the repository.")
+        code |= {str(APPLICATION / source.relative_to(root).as_posix()): source for source in sources}
+    return Layers(model, code)
+
+
+def identity(digests: Mapping[str, str], runtime_key: str) -> str:
+    """The identity of an image's content, its label ``dragoman.artifact``.
+
+    sha256 over one line ``<digest>  <path>`` per file, sorted by path, and a last line for the runtime below them.
+    """
+    lines = [f"{digest}  {path}\n" for path, digest in sorted(digests.items())]
+    return hashlib.sha256("".join([*lines, f"{runtime_key}  runtime\n"]).encode()).hexdigest()
+
+
+def langs_digest(langs: Mapping[str, str]) -> str:
+    """One digest for the vocabularies of a manifest, the label ``dragoman.langs``."""
+    lines = [f"{digest}  {code}\n" for code, digest in sorted(langs.items())]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def sha256(content: Content) -> str:
+    """Hexadecimal sha256 of bytes, or of a file's bytes."""
+    if isinstance(content, bytes):
+        return hashlib.sha256(content).hexdigest()
+    with content.open("rb") as source:
+        return hashlib.file_digest(source, "sha256").hexdigest()

@@ -1,0 +1,397 @@
+"""The command line: parses, calls, prints. Nothing is decided here."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import model
+from build_model import base as base_image_of_debian
+from build_model import deploy as deploying
+from build_model import image, report, rpc, smoke
+from build_model.engine import Engine
+from build_model.registry import Inspection, Reference, Registry
+from build_model.version import Version
+from model.errors import DragomanError
+
+ROOT = Path(model.__file__).resolve().parent.parent
+ARTIFACTS = ROOT / "artifacts"
+RELEASED = ROOT / "model" / "checkpoint"
+DEPLOYMENT = "dragoman"
+QUEUE = "rpc_queue"
+
+app = typer.Typer(
+    name="build-model",
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, errors too.")]
+RegistryAddress = Annotated[
+    str,
+    typer.Option(
+        "--registry",
+        metavar="HOST:PORT",
+        envvar="DRAGOMAN_REGISTRY",
+        help="The image registry: plain HTTP on loopback or after http://, else HTTPS; logins are docker login's.",
+    ),
+]
+Repository = Annotated[str, typer.Option(metavar="NAME", help="The image's name in the registry.")]
+Name = Annotated[str, typer.Option(metavar="NAME", help="What the deployment is called on this engine.")]
+Network = Annotated[str, typer.Option(metavar="NAME", help="The Docker network of the containers, or host.")]
+AmqpUrl = Annotated[
+    str,
+    typer.Option(
+        metavar="URL",
+        envvar="DRAGOMAN_AMQP_URL",
+        help="The broker as a container sees it: amqp://USER:PASSWORD@HOST:5672/%2F. "
+        "RabbitMQ lets the user guest in from loopback only.",
+    ),
+]
+ClientAmqpUrl = Annotated[
+    str,
+    typer.Option(
+        metavar="URL",
+        envvar="DRAGOMAN_CLIENT_AMQP_URL",
+        help="The broker as this command sees it, where that is another address. [default: that of --amqp-url]",
+        show_default=False,
+    ),
+]
+
+
+@contextmanager
+def reported(*, as_json: bool) -> Iterator[None]:
+    """Errors that a user is meant to read become one message and an exit code; no traceback."""
+    try:
+        yield
+    except DragomanError as error:
+        report.print_error(error, as_json=as_json)
+        raise typer.Exit(error.exit_code) from error
+    except OSError as error:
+        report.print_error(DragomanError(str(error)), as_json=as_json)
+        raise typer.Exit(1) from error
+
+
+@app.callback(invoke_without_command=True)
+def build(
+    context: typer.Context,
+    version: Annotated[
+        str, typer.Option(metavar="X.Y.Z", help="Build this version: a semantic version, it becomes the image's tag.")
+    ] = "",
+    checkpoint: Annotated[
+        Path, typer.Option(metavar="DIR", help="The checkpoint to build from.", show_default="the released one")
+    ] = RELEASED,
+    registry: RegistryAddress = "",
+    push: Annotated[
+        bool, typer.Option("--push", help="Push it; a version that is there is never overwritten.")
+    ] = False,
+    repository: Repository = image.REPOSITORY,
+    base_image: Annotated[
+        str, typer.Option(metavar="REF", help="The Debian image with Python 3.11 to build on.", show_default=False)
+    ] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and plan, build nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Cast a translation model into one container image, and take it from there to a queue.
+
+    **build-model --version 1.0.0** checks the released checkpoint against the code, writes artifacts/1.0.0/, builds
+    dragoman/fra-eng:1.0.0 and runs its self-test inside the finished image, with no network.
+
+    Versions: a major step when old weights can't run in the new code, a minor one for new weights, a patch for anything
+    else. Images are for linux/amd64.
+    """
+    if context.invoked_subcommand is not None:
+        if version:
+            raise typer.BadParameter(
+                f"it builds an image; it doesn't go with {context.invoked_subcommand}.", param_hint="--version"
+            )
+        return
+    if not version:
+        print(context.get_help())
+        return
+    if push and not registry:
+        raise typer.BadParameter("say where to: --registry HOST:PORT.", param_hint="--push")
+    with reported(as_json=as_json):
+        order = image.Order(Version.parse(version), checkpoint, registry, push, repository, base_image or None)
+        engine = Engine.connect()
+        if dry_run:
+            with tempfile.TemporaryDirectory() as scratch:
+                plan, warning = image.prepare(order, ROOT, Path(scratch), engine)
+                _print_plan(plan, warning, as_json=as_json)
+            return
+        _print_made(image.make(order, ROOT, ARTIFACTS, engine, _progress(as_json)), as_json=as_json)
+
+
+@app.command()
+def base(as_json: Json = False) -> None:
+    """Make the base image from Debian's packages, for where none can be pulled. Takes a minute; needs root."""
+    with reported(as_json=as_json):
+        reference = base_image_of_debian.ensure_base(Engine.connect(), _progress(as_json), force=True)
+        _print({"reference": reference}, as_json=as_json)
+
+
+@app.command()
+def inspect(
+    reference: Annotated[
+        str, typer.Argument(metavar="REF", help="[HOST:PORT/]NAME:VERSION, or VERSION with --registry.")
+    ],
+    registry: RegistryAddress = "",
+    repository: Repository = image.REPOSITORY,
+    as_json: Json = False,
+) -> None:
+    """Show what is in an image: labels, manifest, layer sizes, scores.
+
+    With a registry in REF or in --registry it is asked there and not pulled; else it is one of the engine's images.
+    """
+    with reported(as_json=as_json):
+        wanted = _reference(reference, registry, repository)
+        found = (
+            Registry(registry or wanted.registry).inspect(wanted)
+            if wanted.registry
+            else image.inspect_local(Engine.connect(), wanted)
+        )
+        _print_inspection(found, as_json=as_json)
+
+
+@app.command()
+def deploy(
+    version: Annotated[str, typer.Argument(metavar="VERSION")],
+    amqp_url: AmqpUrl,
+    registry: RegistryAddress,
+    client_amqp_url: ClientAmqpUrl = "",
+    replicas: Annotated[int, typer.Option(min=1, help="How many containers share the queue.")] = 1,
+    network: Network = "bridge",
+    env: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="A setting of the service, such as MAX_BATCH=16. May be repeated."),
+    ] = None,
+    repository: Repository = image.REPOSITORY,
+    name: Name = DEPLOYMENT,
+    as_json: Json = False,
+) -> None:
+    """Deploy a version from the registry.
+
+    By digest. A candidate is smoke-tested on a private queue; then the new replicas start, and when all are ready
+    the old ones are drained. Whatever fails, the old version goes on serving.
+    """
+    with reported(as_json=as_json):
+        wanted = deploying.Deployment(
+            name=name,
+            image=deploying.resolve(version, repository, registry),
+            registry=registry,
+            replicas=replicas,
+            network=network,
+            environment={**_settings(env or []), "AMQP_URL": amqp_url},
+            client_amqp_url=client_amqp_url or amqp_url,
+        )
+        _deploy(wanted, "deploy", as_json=as_json)
+
+
+@app.command()
+def rollback(
+    version: Annotated[str, typer.Argument(metavar="[VERSION]", help="Where to.", show_default="what ran before")] = "",
+    name: Name = DEPLOYMENT,
+    as_json: Json = False,
+) -> None:
+    """Go back to the version that ran before, or to VERSION; rolling back twice returns.
+
+    The image comes from the registry and passes the same smoke test as in a deploy; settings stay as they are.
+    """
+    with reported(as_json=as_json):
+        running = deploying.Deployer(Engine.connect(), _progress(as_json)).running(name)
+        _deploy(deploying.rollback_target(running, version or None), "rollback", as_json=as_json)
+
+
+@app.command()
+def status(name: Name = DEPLOYMENT, as_json: Json = False) -> None:
+    """Show which version runs, its replicas, what a rollback leads to, and who holds the lock."""
+    with reported(as_json=as_json):
+        found = deploying.Deployer(Engine.connect(), report.silent()).status(name)
+        if as_json:
+            report.print_object(found.encode())
+            return
+        report.print_facts(f"{name}: {found.reference or 'nothing is deployed'}", found.facts())
+        if found.replicas:
+            report.print_table(("replica", "version", "state", "restarts", "since"), found.rows())
+
+
+@app.command()
+def unlock(name: Name = DEPLOYMENT, as_json: Json = False) -> None:
+    """Remove the lock that a deploy left when it was cut off."""
+    with reported(as_json=as_json):
+        lock = deploying.Deployer(Engine.connect(), report.silent()).unlock(name)
+        held = {label: lock.labels[label] for label in (deploying.WHO, deploying.WHEN, deploying.WHAT)} if lock else {}
+        _print({"unlocked": lock is not None, **held}, as_json=as_json)
+
+
+@app.command(name="smoke")
+def smoke_test(
+    reference: Annotated[str, typer.Argument(metavar="REF", help="An image of the engine.")],
+    amqp_url: AmqpUrl,
+    client_amqp_url: ClientAmqpUrl = "",
+    network: Network = "bridge",
+    as_json: Json = False,
+) -> None:
+    """Try an image on a queue of its own: goldens, an untranslatable text, erroneous input, a restart, SIGTERM."""
+    with reported(as_json=as_json):
+        trial = smoke.Trial(reference, amqp_url, client_amqp_url or amqp_url, network)
+        checks = smoke.run(trial, Engine.connect(), _progress(as_json))
+        if as_json:
+            rows = [{"check": check.name, "seconds": round(check.seconds, 2)} for check in checks]
+            report.print_object({"reference": reference, "passed": True, "checks": rows})
+            return
+        report.print_facts(
+            f"{reference} passes its smoke test", ((check.name, f"{check.seconds:.1f} s") for check in checks)
+        )
+
+
+@app.command()
+def translate(
+    texts: Annotated[list[str], typer.Argument(metavar="TEXT…", help="French, as a person types it.")],
+    amqp_url: Annotated[
+        str,
+        typer.Option(
+            metavar="URL",
+            envvar=["DRAGOMAN_CLIENT_AMQP_URL", "DRAGOMAN_AMQP_URL"],
+            help="Ask the service at this broker.",
+        ),
+    ] = "",
+    checkpoint: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Ask nobody: translate here, with this checkpoint.")
+    ] = None,
+    queue: Annotated[str, typer.Option(metavar="NAME", help="The service's queue.")] = QUEUE,
+    timeout: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="How long to wait for the answers.")] = 30.0,
+    as_json: Json = False,
+) -> None:
+    """Translate: over the queue with --amqp-url, or here with --checkpoint."""
+    if bool(amqp_url) == (checkpoint is not None) and checkpoint is None:
+        raise typer.BadParameter("say whom to ask: --amqp-url URL or --checkpoint DIR.")
+    with reported(as_json=as_json):
+        answers = (
+            _translated_here(checkpoint, texts)
+            if checkpoint
+            else _translated_by_service(amqp_url, queue, texts, timeout)
+        )
+        if as_json:
+            rows = [
+                {
+                    "source": source,
+                    "text": one.text,
+                    "version": one.version,
+                    "architecture": one.architecture,
+                    "error": one.error,
+                }
+                for source, one in zip(texts, answers, strict=True)
+            ]
+            report.print_object({"translations": rows})
+            return
+        for answer in answers:
+            print(answer.text)
+
+
+def main() -> None:
+    """The entry point of ``build-model``."""
+    app()
+
+
+def _progress(as_json: bool) -> report.Progress:
+    return report.silent() if as_json else report.on_terminal()
+
+
+def _reference(text: str, registry: str, repository: str) -> Reference:
+    """``text`` as a reference; a bare version stands for that tag of ``repository``."""
+    host = Registry(registry).host if registry else ""
+    if Version.all_of([text]):
+        return Reference(host, repository, text)
+    wanted = Reference.parse(text)
+    return wanted if wanted.registry or not host else Reference(host, wanted.repository, wanted.tag, wanted.digest)
+
+
+def _settings(pairs: list[str]) -> dict[str, str]:
+    for pair in pairs:
+        if "=" not in pair or pair.startswith("="):
+            raise typer.BadParameter(f"{pair!r} is not NAME=VALUE.", param_hint="--env")
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def _deploy(wanted: deploying.Deployment, what: str, *, as_json: bool) -> None:
+    done = deploying.Deployer(Engine.connect(), _progress(as_json)).deploy(wanted, what)
+    if as_json:
+        report.print_object(done.encode())
+        return
+    print(f"{wanted.image} serves" if done.start else f"{wanted.image} was serving already")
+
+
+def _translated_by_service(url: str, queue: str, texts: list[str], seconds: float) -> list[rpc.Answer]:
+    with rpc.Broker(url) as broker:
+        return broker.ask(queue, texts, seconds)
+
+
+def _translated_here(checkpoint: Path, texts: list[str]) -> list[rpc.Answer]:
+    from model.translator import Translator  # noqa: PLC0415 (torch takes a second; no other command needs it)
+
+    translator = Translator.load(checkpoint)
+    return [
+        rpc.Answer(smoke.FALLBACK if one.error else one.text, translator.version, translator.architecture, one.error)
+        for one in translator.translate(texts)
+    ]
+
+
+def _print(facts: dict[str, object], *, as_json: bool) -> None:
+    if as_json:
+        report.print_object(facts)
+        return
+    for name, value in facts.items():
+        print(f"{name}: {value}")
+
+
+def _print_plan(plan: image.Plan, warning: str | None, *, as_json: bool) -> None:
+    if as_json:
+        report.print_object({**plan.encode(), "warning": warning})
+        return
+    report.print_facts(
+        f"Would build {plan.references[-1]}", [("on", plan.runtime.reference), *sorted(plan.labels.items())]
+    )
+    report.print_facts("with these files", ((digest[:12], path) for path, digest in plan.layers.digests().items()))
+    _warn(warning)
+
+
+def _print_made(made: image.Made, *, as_json: bool) -> None:
+    if as_json:
+        report.print_object(made.encode())
+        return
+    reference = made.plan.references[-1]
+    facts = [("architecture", made.plan.labels["dragoman.architecture"]), ("artifact", made.plan.identity)]
+    if made.digest:
+        facts.append(("digest", made.digest))
+    if made.built is None:
+        report.print_facts(f"{reference} is already in the registry, with this very content; nothing was done", facts)
+    else:
+        sizes = [(f"layer {holds}", report.size(count)) for holds, count in made.built.layers]
+        report.print_facts(str(reference), [("image", made.built.image_id), *facts, *sizes])
+    _warn(made.warning)
+
+
+def _print_inspection(found: Inspection, *, as_json: bool) -> None:
+    if as_json:
+        report.print_object(found.encode())
+        return
+    report.print_facts(f"{found.reference}@{found.digest}", sorted(found.labels.items()))
+    report.print_facts("layers", ((holds, report.size(count)) for holds, count in found.layers))
+    report.print_facts("training", sorted((name, str(value)) for name, value in found.manifest["training"].items()))
+
+
+def _warn(warning: str | None) -> None:
+    if warning:
+        report.on_terminal().line(f"Warning: {warning}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,221 @@
+"""A client of the service: texts out over RabbitMQ, answers back. The one place here that imports pika."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import pika
+import pika.exceptions
+from pika.adapters.blocking_connection import BlockingChannel
+
+from model.errors import DragomanError
+
+DIRECT_REPLY_TO = "amq.rabbitmq.reply-to"
+CONNECT_SECONDS = 10
+
+
+class BrokerUnreachable(DragomanError):
+    """No broker answers, or it refuses the login."""
+
+
+class QueueMissing(DragomanError):
+    """The broker has no such queue: no service has ever run on it."""
+
+
+class NoAnswer(DragomanError):
+    """Not every request was answered in time."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A reply: the text and the headers that say who answered; ``error`` is ``x-error``, None for a translation."""
+
+    text: str
+    version: str
+    architecture: str
+    error: str | None
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """A message as it is sent: any bytes, so that erroneous ones can be sent too."""
+
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def without_password(url: str) -> str:
+    """``url`` fit for a screen or a log."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    user = parts.netloc.rpartition("@")[0].partition(":")[0]
+    return urlunsplit(parts._replace(netloc=f"{user}@{host}" if user else host))
+
+
+class Broker:
+    """One connection to a broker. A context manager; its errors are ours."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._name = without_password(url)
+        with self._translated():
+            try:
+                parameters = pika.URLParameters(url)
+            except (ValueError, TypeError) as error:
+                raise BrokerUnreachable(
+                    f"{self._name!r} is not an AMQP URL ({error}). Expected amqp://USER:PASSWORD@HOST:5672/%2F."
+                ) from error
+            parameters.blocked_connection_timeout = 60
+            parameters.socket_timeout = CONNECT_SECONDS
+            parameters.stack_timeout = CONNECT_SECONDS
+            self._connection = pika.BlockingConnection(parameters)
+
+    def __enter__(self) -> Broker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._connection.is_open:
+            with self._translated():
+                self._connection.close()
+
+    def consumers(self, queue: str) -> int | None:
+        """How many consumers ``queue`` has; None when there is no such queue."""
+        try:
+            with self._channel() as channel:
+                return int(channel.queue_declare(queue, passive=True).method.consumer_count)
+        except QueueMissing:
+            return None
+
+    def ask(self, queue: str, texts: Sequence[str], seconds: float) -> list[Answer]:
+        """Send ``texts`` and wait for their answers, in order; NoAnswer when one is missing after ``seconds``."""
+        return self.exchange(queue, [Parcel(text.encode()) for text in texts], seconds)
+
+    def exchange(self, queue: str, parcels: Sequence[Parcel], seconds: float) -> list[Answer]:
+        """As ``ask``, with the bodies as they are."""
+        answers: dict[str, Answer] = {}
+        returned: list[str] = []
+        correlation_ids = [uuid.uuid4().hex for _ in parcels]
+
+        def take(_: Any, __: Any, properties: pika.BasicProperties, body: bytes) -> None:
+            answers[properties.correlation_id] = _answer(properties, body)
+
+        with self._channel() as channel:
+            channel.add_on_return_callback(lambda _, __, ___, ____: returned.append(queue))
+            channel.basic_consume(DIRECT_REPLY_TO, take, auto_ack=True)
+            for correlation_id, parcel in zip(correlation_ids, parcels, strict=True):
+                properties = pika.BasicProperties(
+                    reply_to=DIRECT_REPLY_TO,
+                    correlation_id=correlation_id,
+                    headers=dict(parcel.headers),
+                    delivery_mode=pika.DeliveryMode.Persistent,
+                )
+                channel.basic_publish("", queue, parcel.body, properties, mandatory=True)
+            deadline = time.monotonic() + seconds
+            while len(answers) < len(parcels) and not returned and time.monotonic() < deadline:
+                self._connection.process_data_events(time_limit=min(0.2, seconds))
+        if returned:
+            raise QueueMissing(
+                f"The broker at {self._name} has no queue {queue!r}. Deploy a version: build-model deploy VERSION."
+            )
+        if len(answers) < len(parcels):
+            raise NoAnswer(self._silence(queue, len(answers), len(parcels), seconds))
+        return [answers[correlation_id] for correlation_id in correlation_ids]
+
+    def send(self, queue: str, parcel: Parcel, *, reply_to: str | None = None) -> None:
+        """Send one message and wait for no answer."""
+        properties = pika.BasicProperties(reply_to=reply_to, delivery_mode=pika.DeliveryMode.Persistent)
+        with self._channel() as channel:
+            channel.basic_publish("", queue, parcel.body, properties)
+
+    def take_one(self, queue: str, seconds: float) -> Parcel | None:
+        """The oldest message of ``queue``, taken off it; None when none comes within ``seconds``."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                with self._channel() as channel:
+                    method, properties, body = channel.basic_get(queue, auto_ack=True)
+            except QueueMissing:
+                method = None
+            if method is not None:
+                headers = {name: str(value) for name, value in (properties.headers or {}).items()}
+                return Parcel(body, headers)
+            if time.monotonic() >= deadline:
+                return None
+            self._connection.sleep(0.1)
+
+    def delete(self, queue: str) -> None:
+        """Delete ``queue`` with all that is in it. Only for queues of our own making."""
+        with self._channel() as channel:
+            channel.queue_delete(queue)
+
+    def _silence(self, queue: str, got: int, wanted: int, seconds: float) -> str:
+        consumers = self.consumers(queue)
+        cause = (
+            "no service consumes from it; see build-model status"
+            if not consumers
+            else f"{consumers} consume from it, too slowly"
+        )
+        return f"{got} of {wanted} requests to {queue!r} at {self._name} were answered within {seconds:.0f} s: {cause}."
+
+    @contextmanager
+    def _channel(self) -> Iterator[BlockingChannel]:
+        with self._translated():
+            channel = self._connection.channel()
+            try:
+                yield channel
+            finally:
+                if channel.is_open:
+                    channel.close()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except pika.exceptions.ChannelClosedByBroker as error:
+            if error.reply_code == 404:
+                raise QueueMissing(f"The broker at {self._name} answered: {error.reply_text}.") from error
+            raise BrokerUnreachable(f"The broker at {self._name} refused: {error.reply_text}.") from error
+        except (
+            pika.exceptions.ProbableAuthenticationError,
+            pika.exceptions.AuthenticationError,
+            pika.exceptions.ProbableAccessDeniedError,
+        ) as error:
+            raise BrokerUnreachable(
+                f"The broker at {self._name} refuses this user, password or virtual host. "
+                "(RabbitMQ lets guest in from loopback only.) Check the AMQP URL."
+            ) from error
+        except (pika.exceptions.AMQPError, OSError) as error:
+            raise BrokerUnreachable(
+                f"No broker answers at {self._name} ({_cause(error)}). "
+                "Check the AMQP URL; `deploy/local up` starts a broker."
+            ) from error
+
+
+def _answer(properties: pika.BasicProperties, body: bytes) -> Answer:
+    headers = properties.headers or {}
+    error = headers.get("x-error")
+    return Answer(
+        text=body.decode("utf-8", "replace"),
+        version=str(headers.get("x-model-version", "")),
+        architecture=str(headers.get("x-architecture", "")),
+        error=None if error is None else str(error),
+    )
+
+
+def _cause(error: BaseException) -> str:
+    """pika hides why a connection failed a few levels down."""
+    seen: list[BaseException] = [error]
+    while seen:
+        inner = seen.pop()
+        if isinstance(inner, OSError) and inner.strerror:
+            return inner.strerror
+        nested = [*getattr(inner, "exceptions", ()), *(part for part in inner.args if isinstance(part, BaseException))]
+        exception = getattr(inner, "exception", None)
+        seen += [*nested, *([exception] if isinstance(exception, BaseException) else [])]
+    return type(error).__name__

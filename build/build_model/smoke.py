@@ -1,0 +1,201 @@
+"""The smoke test: a container of the image on a queue of its own, seen only through RabbitMQ and its exit codes."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from build_model.artifact import CHECKPOINT
+from build_model.engine import ContainerSpec, Engine
+from build_model.report import Progress
+from build_model.rpc import Answer, Broker, NoAnswer, Parcel
+from model.errors import DragomanError
+from model.fingerprint import GOLDEN
+
+FALLBACK = "Could not translate. Try 'Je vais dormir.'"
+"""The service's reply to a text that it can't translate, written out: this test knows the contract, not the code."""
+UNTRANSLATABLE = "12345 + 678"
+NOT_UTF8 = b"Je vais dormir \xff\xfe"
+ERRONEOUS_INPUT_EXIT = 65
+
+READY_SECONDS = 120
+ANSWER_SECONDS = 60
+STOP_SECONDS = 30
+
+
+class SmokeFailed(DragomanError):
+    """The image doesn't do what a version of Dragoman does."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What to test and where: ``amqp_url`` as a container sees the broker, ``client_amqp_url`` as this process does."""
+
+    image: str
+    amqp_url: str
+    client_amqp_url: str
+    network: str
+    name: str = "dragoman-smoke"
+    environment: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that the image was seen to do, and how long that took."""
+
+    name: str
+    seconds: float
+
+
+def run(trial: Trial, engine: Engine, progress: Progress) -> list[Check]:
+    """All checks, in order; SmokeFailed at the first that fails, with the log's end. Leaves nothing behind."""
+    checks: list[Check] = []
+    with Broker(trial.client_amqp_url) as broker, _candidate(trial, engine, broker) as candidate:
+        for name, check in candidate.checks():
+            began = time.monotonic()
+            try:
+                check()
+            except (SmokeFailed, NoAnswer) as error:
+                raise SmokeFailed(
+                    f"{trial.image} fails its smoke test ({name}): {error}{candidate.last_words()}"
+                ) from error
+            checks.append(Check(name, time.monotonic() - began))
+            progress.line(f"  {name} ({checks[-1].seconds:.1f} s)")
+    return checks
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A container of the image, created and not yet started, with a queue that no client knows."""
+
+    engine: Engine
+    broker: Broker
+    container: str
+    queue: str
+    goldens: Mapping[str, str]
+    version: str
+    architecture: str
+
+    def checks(self) -> Iterator[tuple[str, Callable[[], None]]]:
+        """What a version must do, in the order in which it is tried."""
+        yield "starts and consumes", self.starts
+        yield f"translates its {len(self.goldens)} goldens", self.translates_goldens
+        yield "answers what it can't translate", self.answers_untranslatable
+        yield "quarantines erroneous input and ends with 65", self.quarantines
+        yield "starts again and answers", self.answers_again
+        yield "ends with 0 on SIGTERM", self.stops
+
+    def starts(self) -> None:
+        """Started, it registers a consumer."""
+        self.engine.start(self.container)
+        _until(self._consumes, READY_SECONDS, f"it doesn't consume from {self.queue} after {READY_SECONDS} s")
+
+    def translates_goldens(self) -> None:
+        """Every golden comes back as it was when the checkpoint was made, and says who answered."""
+        answers = self.broker.ask(self.queue, list(self.goldens), ANSWER_SECONDS)
+        for (source, target), answer in zip(self.goldens.items(), answers, strict=True):
+            self._expect(answer, text=target, error=None, request=source)
+
+    def answers_untranslatable(self) -> None:
+        """A text without letters gets the fallback, and the service goes on."""
+        (answer,) = self.broker.ask(self.queue, [UNTRANSLATABLE], ANSWER_SECONDS)
+        self._expect(answer, text=FALLBACK, error="no-letters", request=UNTRANSLATABLE)
+
+    def quarantines(self) -> None:
+        """Bytes that aren't UTF-8 are answered, put aside unchanged, and end the process."""
+        (answer,) = self.broker.exchange(self.queue, [Parcel(NOT_UTF8)], ANSWER_SECONDS)
+        self._expect(answer, text=FALLBACK, error="not-utf8", request=repr(NOT_UTF8))
+        parcel = self.broker.take_one(f"{self.queue}.quarantine", ANSWER_SECONDS)
+        if parcel is None:
+            raise SmokeFailed(f"nothing came to {self.queue}.quarantine")
+        if (parcel.body, parcel.headers.get("x-reason")) != (NOT_UTF8, "not-utf8"):
+            raise SmokeFailed(f"the quarantine holds {parcel}, not the request with x-reason not-utf8")
+        _until(lambda: self._exit_code() is not None, STOP_SECONDS, "it still runs after erroneous input")
+        if self._exit_code() != ERRONEOUS_INPUT_EXIT:
+            raise SmokeFailed(
+                f"it ended with {self._exit_code()} after erroneous input, not with {ERRONEOUS_INPUT_EXIT}"
+            )
+
+    def answers_again(self) -> None:
+        """The bad message is gone: the next start serves."""
+        self.starts()
+        source, target = next(iter(self.goldens.items()))
+        (answer,) = self.broker.ask(self.queue, [source], ANSWER_SECONDS)
+        self._expect(answer, text=target, error=None, request=source)
+
+    def stops(self) -> None:
+        """SIGTERM drains it."""
+        exit_code = self.engine.stop(self.container, STOP_SECONDS)
+        if exit_code != 0:
+            raise SmokeFailed(f"it ended with {exit_code} on SIGTERM, not with 0")
+
+    def last_words(self) -> str:
+        """The end of its log, for an error message."""
+        log = self.engine.log(self.container, lines=5).strip()
+        return "".join(f"\n  {line}" for line in log.splitlines())
+
+    def _expect(self, answer: Answer, *, text: str, error: str | None, request: str) -> None:
+        expected = Answer(text, self.version, self.architecture, error)
+        if answer != expected:
+            raise SmokeFailed(f"it answered {request!r} with {answer}, not with {expected}")
+
+    def _consumes(self) -> bool:
+        exit_code = self._exit_code()
+        if exit_code is not None:
+            raise SmokeFailed(f"it ended with {exit_code} before it consumed from {self.queue}")
+        return bool(self.broker.consumers(self.queue))
+
+    def _exit_code(self) -> int | None:
+        return self.engine.container(self.container).exit_code
+
+
+@contextmanager
+def _candidate(trial: Trial, engine: Engine, broker: Broker) -> Iterator[Candidate]:
+    image = engine.image(trial.image)
+    if image is None:
+        raise SmokeFailed(f"The engine has no image {trial.image}. Pull it, or build it: build-model --version X.")
+    path = f"/{CHECKPOINT / GOLDEN}"
+    lines = engine.read_files(image.id, [path])[path].decode().splitlines()
+    suffix = uuid.uuid4().hex[:8]
+    queue = f"{trial.name}-{suffix}"
+    spec = ContainerSpec(
+        name=queue,
+        image=trial.image,
+        network=trial.network,
+        labels=trial.labels,
+        restart=False,
+        environment={
+            **trial.environment,
+            "AMQP_URL": trial.amqp_url,
+            "RPC_QUEUE": queue,
+            "ON_ERRONEOUS_INPUT": "exit",
+        },
+    )
+    container = engine.create(spec)
+    try:
+        yield Candidate(
+            engine=engine,
+            broker=broker,
+            container=container,
+            queue=queue,
+            goldens={pair["source"]: pair["target"] for pair in map(json.loads, lines)},
+            version=image.labels.get("org.opencontainers.image.version", ""),
+            architecture=image.labels.get("dragoman.architecture", ""),
+        )
+    finally:
+        engine.remove(container)
+        for name in (queue, f"{queue}.quarantine"):
+            broker.delete(name)
+
+
+def _until(condition: Callable[[], bool], seconds: float, otherwise: str) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise SmokeFailed(otherwise)
+        time.sleep(0.1)
