@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import enum
+import logging
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +13,7 @@ from typing import Annotated
 import typer
 
 import model
-from build_model import base as base_image_of_debian
+from build_model import base as base_image
 from build_model import deploy as deploying
 from build_model import image, report, rpc, smoke
 from build_model.engine import Engine
@@ -32,6 +34,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+class Device(enum.StrEnum):
+    """Where to train."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, errors too.")]
 RegistryAddress = Annotated[
@@ -93,8 +104,8 @@ def build(
         bool, typer.Option("--push", help="Push it; a version that is there is never overwritten.")
     ] = False,
     repository: Repository = image.REPOSITORY,
-    base_image: Annotated[
-        str, typer.Option(metavar="REF", help="The Debian image with Python 3.11 to build on.", show_default=False)
+    base_reference: Annotated[
+        str, typer.Option("--base-image", metavar="REF", help="The Debian image with Python 3.11 to build on.", show_default=False)
     ] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and plan, build nothing.")] = False,
     as_json: Json = False,
@@ -119,7 +130,7 @@ def build(
     if push and not registry:
         raise typer.BadParameter("say where to: --registry HOST:PORT.", param_hint="--push")
     with reported(as_json=as_json):
-        order = image.Order(Version.parse(version), checkpoint, registry, push, repository, base_image or None)
+        order = image.Order(Version.parse(version), checkpoint, registry, push, repository, base_reference or None)
         engine = Engine.connect()
         if dry_run:
             with tempfile.TemporaryDirectory() as scratch:
@@ -133,8 +144,8 @@ def build(
 def base(as_json: Json = False) -> None:
     """Make the base image from Debian's packages, for where none can be pulled. Takes a minute; needs root."""
     with reported(as_json=as_json):
-        reference = base_image_of_debian.ensure_base(Engine.connect(), _progress(as_json), force=True)
-        _print({"reference": reference}, as_json=as_json)
+        made = base_image.make_base(Engine.connect(), _progress(as_json))
+        _print({"reference": made.name, "image": made.image_id, "digest": made.digest}, as_json=as_json)
 
 
 @app.command()
@@ -296,8 +307,125 @@ def translate(
             print(answer.text)
 
 
+@app.command()
+def train(
+    corpus: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE|tutorial",
+            help="Lines of French<TAB>English, gzipped or not; or `tutorial`, the PyTorch tutorial's archive, downloaded once.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The training folder: checkpoint, metrics, plot, state.")],
+    dev: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The dev set, JSON lines of src and refs.", show_default="1 % held out"),
+    ] = None,
+    minutes: Annotated[float | None, typer.Option(min=0.01, help="Train so long, all runs together.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Or so many passes over the corpus.")] = None,
+    device: Annotated[Device, typer.Option(help="Where to train.")] = Device.auto,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the training in --out.")] = False,
+    seed: Annotated[int, typer.Option(help="Same seed, data and machine: same first 100 losses.")] = 1,
+    width: Annotated[int, typer.Option(min=8, help="Features of embeddings and states; a multiple of 4.")] = 256,
+    source_vocabulary: Annotated[int, typer.Option(min=100, help="Most source tokens.")] = 6000,
+    target_vocabulary: Annotated[int, typer.Option(min=100, help="Most target tokens.")] = 4000,
+    as_json: Json = False,
+) -> None:
+    """Train a checkpoint; Ctrl-C keeps the best so far, `--resume` goes on.
+
+    The best weights on the dev set become the checkpoint in --out, ready for `build-model --version X --checkpoint DIR`.
+    metrics.json and training.png beside it say how it went.
+    """
+    if (minutes is None) == (epochs is None):
+        raise typer.BadParameter("say how long: --minutes N or --epochs N, one of them.")
+    if width % 4:
+        raise typer.BadParameter("it must be a multiple of 4, the number of attention heads.", param_hint="--width")
+    from build_model import corpus as corpora  # noqa: PLC0415 (torch takes a second; no other command needs it)
+    from build_model import training  # noqa: PLC0415
+    from build_model.training_view import training_view  # noqa: PLC0415
+
+    recipe = training.Recipe(
+        seed=seed,
+        minutes=minutes,
+        epochs=epochs,
+        width=width,
+        source_vocabulary=source_vocabulary,
+        target_vocabulary=target_vocabulary,
+    )
+    with reported(as_json=as_json), _progress(as_json).download(corpus) as fetched:
+        pairs = corpora.read_corpus(corpus, progress=fetched)
+    with reported(as_json=as_json):
+        if dev is None:
+            pairs, examples = corpora.hold_out(pairs, seed)
+        else:
+            examples = corpora.read_examples(dev)
+        with training_view(quiet=as_json) as view:
+            position = training.train(
+                pairs,
+                examples,
+                recipe,
+                out,
+                device=device.value,
+                resume=resume,
+                report=view.show,
+                stopped=lambda: view.interrupted,
+            )
+        best = max(position.dev, key=lambda entry: float(entry["bleu"]))
+        facts = {"checkpoint": str(out), "steps": position.step, "minutes": round(position.seconds / 60, 2)}
+        _print({**facts, "dev_bleu": best["bleu"], "dev_chrf": best["chrf"]}, as_json=as_json)
+
+
+@app.command()
+def evaluate(
+    checkpoint: Annotated[
+        Path, typer.Option(metavar="DIR", help="The checkpoint.", show_default="the released one")
+    ] = RELEASED,
+    test: Annotated[Path, typer.Option(metavar="FILE", help="JSON lines of src and refs, gzipped or not.")] = ...,  # type: ignore[assignment]
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the translations here, one a line.")
+    ] = None,
+    beam: Annotated[
+        int | None, typer.Option(min=1, help="Hypotheses a sentence; 1 is greedy.", show_default="the service's")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Score a checkpoint: BLEU and chrF over all references, with sacreBLEU's signatures, and sentences a second."""
+    from build_model import corpus as corpora  # noqa: PLC0415 (torch takes a second; no other command needs it)
+    from build_model import evaluation  # noqa: PLC0415
+
+    with reported(as_json=as_json):
+        examples = corpora.read_examples(test)
+        found = evaluation.evaluate(evaluation.load(checkpoint, beam), examples)
+        if output:
+            output.write_text("".join(line + "\n" for line in found.lines()), encoding="utf-8")
+        _print(found.encode(), as_json=as_json)
+
+
+@app.command()
+def restamp(
+    checkpoint: Annotated[
+        Path, typer.Option(metavar="DIR", help="The checkpoint.", show_default="the released one")
+    ] = RELEASED,
+    dev: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The dev set of the training: its first 500 are compared too.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a new manifest after a refactoring, if every output is what it was; else refuse."""
+    from build_model import corpus as corpora  # noqa: PLC0415 (torch takes a second; no other command needs it)
+    from build_model import restamp as restamping  # noqa: PLC0415
+
+    with reported(as_json=as_json):
+        done = restamping.restamp(checkpoint, corpora.read_examples(dev) if dev else ())
+        _print(done.encode(), as_json=as_json)
+        if not as_json and not done.outputs:
+            print("Only the goldens were compared; --dev FILE compares 500 dev sources too.")
+
+
 def main() -> None:
     """The entry point of ``build-model``."""
+    # Without a handler, Python prints pika's own account of a failed connection, traceback and all.
+    logging.getLogger("pika").addHandler(logging.NullHandler())
     app()
 
 

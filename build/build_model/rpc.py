@@ -65,12 +65,7 @@ class Broker:
         self.url = url
         self._name = without_password(url)
         with self._translated():
-            try:
-                parameters = pika.URLParameters(url)
-            except (ValueError, TypeError) as error:
-                raise BrokerUnreachable(
-                    f"{self._name!r} is not an AMQP URL ({error}). Expected amqp://USER:PASSWORD@HOST:5672/%2F."
-                ) from error
+            parameters = _parameters(url)
             parameters.blocked_connection_timeout = 60
             parameters.socket_timeout = CONNECT_SECONDS
             parameters.stack_timeout = CONNECT_SECONDS
@@ -195,6 +190,17 @@ class Broker:
                 f"No broker answers at {self._name} ({_cause(error)}). "
                 "Check the AMQP URL; `deploy/local up` starts a broker."
             ) from error
+
+
+def _parameters(url: str) -> pika.URLParameters:
+    try:
+        if urlsplit(url).scheme not in {"amqp", "amqps"}:
+            raise ValueError("its scheme is neither amqp nor amqps")
+        return pika.URLParameters(url)
+    except (ValueError, TypeError) as error:
+        raise BrokerUnreachable(
+            f"{without_password(url)!r} is not an AMQP URL ({error}). Expected amqp://USER:PASSWORD@HOST:5672/%2F."
+        ) from error
 
 
 def _answer(properties: pika.BasicProperties, body: bytes) -> Answer:

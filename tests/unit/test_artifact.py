@@ -1,0 +1,91 @@
+"""The artifact of a version, what of it goes into which layer, and the identity of it all."""
+
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+import model
+from build_model import artifact
+from build_model.context import directories, pack
+from build_model.version import Version
+from model.errors import ChecksumMismatch
+from model.fingerprint import Manifest
+
+ROOT = Path(model.__file__).parent.parent
+
+
+def test_an_artifact_is_the_checkpoint_with_its_version_in_the_manifest(
+    make_checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    checkpoint = make_checkpoint()
+    written = artifact.write(checkpoint, Version(1, 0, 0), tmp_path / "artifacts" / "1.0.0")
+
+    names = {"manifest.json", "weights.safetensors", "fra.lang.json", "eng.lang.json", "golden.jsonl"}
+    assert {path.name for path in written.folder.iterdir()} == names
+    for name in names - {"manifest.json"}:
+        assert (written.folder / name).read_bytes() == (checkpoint / name).read_bytes()
+    assert Manifest.read(written.folder) == Manifest.read(checkpoint).with_version("1.0.0")
+
+
+def test_an_older_artifact_of_the_same_version_is_replaced_whole(
+    make_checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "artifacts" / "1.0.0"
+    folder.mkdir(parents=True)
+    (folder / "stray").touch()
+    artifact.write(make_checkpoint(), Version(1, 0, 0), folder)
+    assert not (folder / "stray").exists()
+
+
+def test_a_damaged_checkpoint_is_refused_and_nothing_is_written(
+    make_checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    checkpoint = make_checkpoint()
+    weights = bytearray((checkpoint / "weights.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (checkpoint / "weights.safetensors").write_bytes(weights)
+    with pytest.raises(ChecksumMismatch):
+        artifact.write(checkpoint, Version(1, 0, 0), tmp_path / "artifacts")
+    assert not (tmp_path / "artifacts").exists()
+
+
+def test_weights_and_vocabularies_are_alone_in_the_model_layer(
+    make_checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    held = artifact.layers(artifact.write(make_checkpoint(), Version(1, 0, 0), tmp_path / "a"), ROOT)
+    folder = "opt/dragoman/model/checkpoint"
+    assert set(held.model) == {f"{folder}/{name}" for name in ("weights.safetensors", "fra.lang.json", "eng.lang.json")}
+    assert {f"{folder}/manifest.json", f"{folder}/golden.jsonl"} <= set(held.code)
+    assert not any("build_model" in path or "tests" in path for path in held.code)
+
+
+def test_a_clone_without_the_service_is_an_error_that_says_so(
+    make_checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    written = artifact.write(make_checkpoint(), Version(1, 0, 0), tmp_path / "a")
+    with pytest.raises(artifact.CodeMissing, match="Run build-model from a clone"):
+        artifact.layers(written, tmp_path)
+
+
+def test_the_identity_is_a_digest_over_sorted_paths_digests_and_the_runtime() -> None:
+    digests = {"service/__main__.py": "22", "model/lang.py": "11"}
+    expected = artifact.sha256(b"11  model/lang.py\n22  service/__main__.py\nkey  runtime\n")
+    assert artifact.identity(digests, "key") == expected
+    assert artifact.identity(dict(reversed(digests.items())), "key") == expected
+    assert artifact.identity(digests, "other") != expected
+
+
+def test_the_context_is_the_same_bytes_whatever_the_files_times_and_order(tmp_path: Path) -> None:
+    early, late = tmp_path / "early", tmp_path / "late"
+    for path, mode in ((early, 0o600), (late, 0o755)):
+        path.write_bytes(b"content")
+        path.chmod(mode)
+    with pack({"b/x": early, "a/y": b"more"}) as one, pack({"a/y": b"more", "b/x": late}) as other:
+        assert one.read() == other.read()
+
+
+def test_the_context_lists_every_folder_before_what_is_in_it() -> None:
+    listed = directories({"layer/opt/dragoman/model/lang.py": b""})
+    assert listed == ["layer", "layer/opt", "layer/opt/dragoman", "layer/opt/dragoman/model"]
+    assert all(str(PurePosixPath(folder).parent) in {*listed, "."} for folder in listed)
