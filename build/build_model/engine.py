@@ -244,6 +244,12 @@ class Engine:
             raise EngineFailed(f"The engine pulled {reference} but doesn't have it. Pull it again.")
         return image
 
+    def import_root(self, root: IO[bytes], reference: str, changes: Sequence[str]) -> None:
+        """An image ``reference`` of one layer, the tar of a root folder; ``changes`` are Dockerfile instructions."""
+        repository, _, tag = reference.rpartition(":")
+        with translated(f"import {reference}"):
+            self.client.api.import_image_from_data(root, repository=repository, tag=tag, changes=list(changes))
+
     def layer_sizes(self, reference: str) -> list[tuple[str, int]]:
         """(instruction, bytes on disk) of each layer that holds files, lowest first."""
         with translated(f"read the history of {reference}"):
