@@ -122,7 +122,7 @@ class Registry:
     def __init__(self, address: str) -> None:
         scheme, separator, rest = address.rpartition("://")
         self.host = rest.rstrip("/")
-        self._scheme = scheme if separator else "http" if _is_loopback(self.host) else "https"
+        self.url = f"{scheme if separator else 'http' if _is_loopback(self.host) else 'https'}://{self.host}"
         self._session = requests.Session()
         # A proxy or a .netrc meant for the web would only be in the way of a registry on this machine.
         self._session.trust_env = not _is_loopback(self.host)
@@ -192,7 +192,7 @@ class Registry:
         return document
 
     def _get(self, path: str, accept: str = "*/*") -> requests.Response:
-        url = f"{self._scheme}://{self.host}/v2/{path}"
+        url = f"{self.url}/v2/{path}"
         try:
             answer = self._session.get(url, headers={"Accept": accept}, timeout=ANSWER_SECONDS)
             challenge = answer.headers.get("WWW-Authenticate", "")
@@ -201,7 +201,7 @@ class Registry:
                 answer = self._session.get(url, headers={"Accept": accept}, timeout=ANSWER_SECONDS)
         except requests.RequestException as error:
             raise RegistryUnreachable(
-                f"No registry answers at {self._scheme}://{self.host} ({_cause(error)}). "
+                f"No registry answers at {self.url} ({_cause(error)}). "
                 "Check --registry; `deploy/local up` starts one on this machine."
             ) from error
         return answer
@@ -242,7 +242,7 @@ def files_in_layer(blob: bytes, media_type: str) -> dict[str, bytes]:
     content = gzip.decompress(blob) if blob[:2] == b"\x1f\x8b" else blob
     with tarfile.open(fileobj=io.BytesIO(content)) as tar:
         return {
-            member.name.lstrip("./"): source.read()
+            member.name.removeprefix("./"): source.read()
             for member in tar
             if member.isfile() and (source := tar.extractfile(member)) is not None
         }

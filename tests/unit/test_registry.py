@@ -1,0 +1,219 @@
+"""References, and asking a registry about an image without pulling it. The registry here is a small HTTP server."""
+
+import gzip
+import hashlib
+import io
+import json
+import tarfile
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
+
+import pytest
+
+from build_model.registry import (
+    ImageForeign,
+    Reference,
+    ReferenceInvalid,
+    Registry,
+    RegistryUnreachable,
+    VersionUnknown,
+    files_in_layer,
+)
+
+DOCKER = "application/vnd.docker.distribution.manifest.v2+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
+LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+PYTHON = b"print('code')\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("dragoman/fra-eng:1.0.0", Reference("", "dragoman/fra-eng", "1.0.0")),
+        ("127.0.0.1:5000/dragoman/fra-eng:1.0.0", Reference("127.0.0.1:5000", "dragoman/fra-eng", "1.0.0")),
+        ("localhost/fra-eng", Reference("localhost", "fra-eng")),
+        ("ghcr.io/a/b:1.0.0@sha256:abc", Reference("ghcr.io", "a/b", "1.0.0", "sha256:abc")),
+    ],
+)
+def test_a_reference_is_split_as_docker_splits_it_and_written_back(text: str, expected: Reference) -> None:
+    assert Reference.parse(text) == expected
+    assert str(expected) == text
+
+
+@pytest.mark.parametrize("text", ["", ":1.0.0", "Upper/case:1", "a b"])
+def test_what_is_no_reference_is_refused(text: str) -> None:
+    with pytest.raises(ReferenceInvalid, match="is not an image reference"):
+        Reference.parse(text)
+
+
+def test_a_pinned_reference_names_the_digest_and_no_tag() -> None:
+    assert Reference("h:1", "r", "1.0.0", "sha256:ab").pinned == "h:1/r@sha256:ab"
+
+
+@dataclass
+class Stored:
+    """What the server has: answers by path, (media type, body); ``token`` makes it ask for a bearer token first."""
+
+    answers: dict[str, tuple[str, bytes]] = field(default_factory=dict)
+    token: str = ""
+    asked: list[str] = field(default_factory=list)
+
+    def put(self, repository: str, tag: str, *, labels: Mapping[str, str], indexed: bool = False) -> str:
+        """Stores an image of three layers; the digest of what its tag names."""
+        model_manifest = {"weights": "w" * 64, "langs": {"fra": "f" * 64}, "training": {"scores": {"bleu": 49.5}}}
+        code = layer(
+            {
+                "opt/dragoman/model/checkpoint/manifest.json": json.dumps(model_manifest).encode(),
+                "opt/dragoman/service/__main__.py": PYTHON,
+            }
+        )
+        config = json.dumps({"config": {"Labels": dict(labels)}}).encode()
+        layers = [{"mediaType": LAYER, "size": 100, "digest": "sha256:runtime"}]
+        layers += [{"mediaType": LAYER, "size": 10, "digest": "sha256:model"}]
+        layers += [{"mediaType": LAYER, "size": len(code), "digest": self.blob(repository, code)}]
+        manifest = {"layers": layers, "config": {"digest": self.blob(repository, config)}}
+        digest = self.manifest(repository, tag, DOCKER, manifest)
+        if indexed:
+            platforms = [("unknown", "unknown", "sha256:attestation"), ("linux", "amd64", digest)]
+            entries = [{"digest": one, "platform": {"os": os, "architecture": cpu}} for os, cpu, one in platforms]
+            digest = self.manifest(repository, tag, INDEX, {"manifests": entries})
+        return digest
+
+    def blob(self, repository: str, content: bytes) -> str:
+        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        self.answers[f"/v2/{repository}/blobs/{digest}"] = ("application/octet-stream", content)
+        return digest
+
+    def manifest(self, repository: str, tag: str, media_type: str, document: Mapping[str, Any]) -> str:
+        body = json.dumps(document).encode()
+        digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
+        for name in (tag, digest):
+            self.answers[f"/v2/{repository}/manifests/{name}"] = (media_type, body)
+        self.answers[f"/v2/{repository}/tags/list"] = ("application/json", json.dumps({"tags": [tag]}).encode())
+        return digest
+
+
+def layer(files: Mapping[str, bytes]) -> bytes:
+    """A layer's blob."""
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w") as tar:
+        folder = tarfile.TarInfo("opt")
+        folder.type = tarfile.DIRTYPE
+        tar.addfile(folder)
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return gzip.compress(raw.getvalue())
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers from ``stored``."""
+
+    stored: ClassVar[Stored]
+
+    def do_GET(self) -> None:
+        stored = self.stored
+        stored.asked.append(self.path)
+        if self.path.startswith("/token"):
+            self._answer(200, "application/json", json.dumps({"token": stored.token}).encode())
+        elif stored.token and self.headers.get("Authorization") != f"Bearer {stored.token}":
+            realm = f"http://{self.headers['Host']}/token"
+            challenge = f'Bearer realm="{realm}",service="here",scope="repository:r:pull"'
+            self._answer(401, "application/json", b"{}", {"WWW-Authenticate": challenge})
+        elif self.path in stored.answers:
+            self._answer(200, *stored.answers[self.path])
+        else:
+            self._answer(404, "application/json", b"{}")
+
+    def _answer(self, status: int, media_type: str, body: bytes, headers: Mapping[str, str] | None = None) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Type": media_type, "Content-Length": str(len(body)), **(headers or {})}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture
+def stored() -> Stored:
+    return Stored()
+
+
+@pytest.fixture
+def address(stored: Stored) -> Iterator[str]:
+    handler = type("Bound", (Handler,), {"stored": stored})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+def test_an_image_is_inspected_from_its_config_and_its_topmost_layer_alone(
+    stored: Stored, address: str, indexed: bool
+) -> None:
+    labels = {"dragoman.artifact": "a" * 64}
+    digest = stored.put("r", "1.0.0", labels=labels, indexed=indexed)
+    found = Registry(address).inspect(Reference(address, "r", "1.0.0"))
+    assert found.digest == digest
+    assert found.labels == labels
+    assert found.encode()["scores"] == {"bleu": 49.5}
+    assert [holds for holds, _ in found.layers] == ["runtime", "model", "code"]
+    assert found.digests["service/__main__.py"] == hashlib.sha256(PYTHON).hexdigest()
+    assert found.digests["model/checkpoint/weights.safetensors"] == "w" * 64
+    assert found.digests["model/checkpoint/fra.lang.json"] == "f" * 64
+    assert not any("sha256:model" in path or "sha256:runtime" in path for path in stored.asked)
+
+
+def test_a_tag_is_resolved_to_the_digest_of_what_it_names(stored: Stored, address: str) -> None:
+    digest = stored.put("r", "1.0.0", labels={})
+    assert Registry(address).resolve(Reference(address, "r", "1.0.0")).digest == digest
+
+
+def test_a_registry_that_wants_a_token_is_given_one(stored: Stored, address: str) -> None:
+    stored.put("r", "1.0.0", labels={"dragoman.artifact": "a"})
+    stored.token = "ticket"
+    assert Registry(address).labels(Reference(address, "r", "1.0.0")) == {"dragoman.artifact": "a"}
+
+
+def test_an_unknown_version_is_one_line_that_names_those_that_are_there(stored: Stored, address: str) -> None:
+    stored.put("r", "1.0.0", labels={})
+    with pytest.raises(VersionUnknown, match=r"has no r:9\.9\.9\. It has 1\.0\.0\.$"):
+        Registry(address).resolve(Reference(address, "r", "9.9.9"))
+    with pytest.raises(VersionUnknown, match="nothing named other"):
+        Registry(address).resolve(Reference(address, "other", "1.0.0"))
+
+
+def test_an_image_that_build_model_did_not_make_is_said_to_be_foreign(stored: Stored, address: str) -> None:
+    stored.put("r", "1.0.0", labels={"maintainer": "somebody"})
+    with pytest.raises(ImageForeign, match="didn't make it"):
+        Registry(address).inspect(Reference(address, "r", "1.0.0"))
+
+
+def test_a_registry_that_does_not_answer_is_one_line_with_the_cause() -> None:
+    with pytest.raises(RegistryUnreachable, match=r"No registry answers at http://127\.0\.0\.1:1 \(connection refused\)"):
+        Registry("127.0.0.1:1").tags("r")
+
+
+@pytest.mark.parametrize(
+    ("address", "url"),
+    [
+        ("127.0.0.1:5000", "http://127.0.0.1:5000"),
+        ("localhost:5000", "http://localhost:5000"),
+        ("registry.example:5000", "https://registry.example:5000"),
+        ("http://10.0.0.1:5000", "http://10.0.0.1:5000"),
+    ],
+)
+def test_plain_http_is_for_loopback_and_for_whoever_asks_for_it(address: str, url: str) -> None:
+    assert Registry(address).url == url
+
+
+def test_a_layer_is_read_whether_or_not_it_is_compressed() -> None:
+    blob = layer({"./a/b": b"content"})
+    assert files_in_layer(blob, LAYER) == files_in_layer(gzip.decompress(blob), LAYER) == {"a/b": b"content"}
