@@ -134,10 +134,10 @@ class Made:
         }
 
 
-def prepare(order: Order, root: Path, artifacts: Path, engine: Engine) -> tuple[Plan, str | None]:
+def prepare(order: Order, root: Path, artifacts: Path, engine: Engine, progress: Progress) -> tuple[Plan, str | None]:
     """Check the checkpoint against the code, write the artifact below ``artifacts``, plan its image; and a warning."""
     held = artifact.write(order.checkpoint, order.version, artifacts / str(order.version))
-    base = runtime.resolve(engine, root, base_image=order.base_image)
+    base = runtime.resolve(engine, root, progress, base_image=order.base_image)
     registry = Registry(order.registry) if order.registry else None
     planned = plan(
         held,
@@ -154,7 +154,7 @@ def prepare(order: Order, root: Path, artifacts: Path, engine: Engine) -> tuple[
 
 def make(order: Order, root: Path, artifacts: Path, engine: Engine, progress: Progress) -> Made:
     """Checkpoint -> artifact -> image -> tag -> registry. A version that the registry has is never overwritten."""
-    planned, warning = prepare(order, root, artifacts, engine)
+    planned, warning = prepare(order, root, artifacts, engine, progress)
     if order.push:
         digest = standing(planned, Registry(order.registry))
         if digest:
