@@ -105,7 +105,10 @@ def build(
     ] = False,
     repository: Repository = image.REPOSITORY,
     base_reference: Annotated[
-        str, typer.Option("--base-image", metavar="REF", help="The Debian image with Python 3.11 to build on.", show_default=False)
+        str,
+        typer.Option(
+            "--base-image", metavar="REF", help="The Debian image with Python 3.11 to build on.", show_default=False
+        ),
     ] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and plan, build nothing.")] = False,
     as_json: Json = False,
@@ -134,7 +137,7 @@ def build(
         engine = Engine.connect()
         if dry_run:
             with tempfile.TemporaryDirectory() as scratch:
-                plan, warning = image.prepare(order, ROOT, Path(scratch), engine)
+                plan, warning = image.prepare(order, ROOT, Path(scratch), engine, _progress(as_json))
                 _print_plan(plan, warning, as_json=as_json)
             return
         _print_made(image.make(order, ROOT, ARTIFACTS, engine, _progress(as_json)), as_json=as_json)
