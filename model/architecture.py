@@ -1,9 +1,9 @@
-"""The whole architecture: a bidirectional GRU encoder, attention, and a GRU decoder that attends between its two layers.
+"""The whole architecture: a bidirectional GRU encoder, attention, and a GRU decoder that attends between two layers.
 
-It is the network of the PyTorch tutorial "Translation with a Sequence to Sequence Network and Attention", batched and masked,
-with one change of order: the query of the attention is the state of a first recurrent layer, and the context goes to a
-second one (Wu et al. 2016, "Google's Neural Machine Translation System", section 3). No layer waits for the output of the step
-before, so training runs each layer over the whole target at once.
+It is the network of the PyTorch tutorial "Translation with a Sequence to Sequence Network and Attention", batched and
+masked, with one change of order: the query of the attention is the state of a first recurrent layer, and the context
+goes to a second one (Wu et al. 2016, "Google's Neural Machine Translation System", section 3). No layer waits for the
+output of the step before, so training runs each layer over the whole target at once.
 
 Shapes: ``batch`` rows, ``source_length`` and ``target_length`` positions, ``width`` features. Padding has id ``PAD``.
 """
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional as F  # noqa: N812 (its name everywhere)
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from model.lang import PAD
@@ -102,7 +102,7 @@ class Attention(nn.Module):
         self.value = nn.Linear(2 * config.width, config.width)
 
     def remember(self, encoded: Tensor, mask: Tensor) -> Memory:
-        """``encoded (batch, source_length, 2 * width)``, ``mask (batch, source_length)`` to the keys and values of a search."""
+        """``encoded (batch, source_length, 2 * width)``, ``mask (batch, source_length)`` to what a search attends to."""
         return Memory(self._split(self.key(encoded)), self._split(self.value(encoded)), mask[:, None, None, :])
 
     def forward(self, states: Tensor, memory: Memory) -> Tensor:
@@ -114,7 +114,8 @@ class Attention(nn.Module):
 
     def _split(self, features: Tensor) -> Tensor:
         """``(batch, length, width)`` to ``(batch, heads, length, width / heads)``."""
-        return features.unflatten(2, (self.heads, -1)).transpose(1, 2)
+        batch, length, width = features.shape
+        return features.view(batch, length, self.heads, width // self.heads).transpose(1, 2)
 
 
 class Decoder(nn.Module):
@@ -182,8 +183,15 @@ class Seq2Seq(nn.Module):
         return self.decoder.attention.remember(encoded, mask), self.decoder.start(encoded, mask)
 
     def forward(self, source: Tensor, target: Tensor) -> Tensor:
-        """``source (batch, source_length)``, ``target (batch, target_length)`` from ``BOS`` on, to logits of the ids that follow:
-        ``(batch, target_length, target_vocabulary)``."""
+        """Logits of the ids that follow each target id.
+
+        Args:
+            source: ``(batch, source_length)``.
+            target: ``(batch, target_length)``, ``BOS`` first.
+
+        Returns:
+            ``(batch, target_length, target_vocabulary)``.
+        """
         memory, state = self.encode(source)
         logits: Tensor = self.decoder(target, state, memory)[0]
         return logits

@@ -62,11 +62,16 @@ def save_checkpoint(
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: tensor.detach().cpu().half().contiguous() for name, tensor in model.state_dict().items()}
     save_file(tensors, folder / WEIGHTS)
+    (folder / WEIGHTS).chmod(
+        0o644
+    )  # safetensors makes it private; a checkpoint is read by other users, in the image too
     for lang in langs:
         lang.save(folder / lang_file(lang.code))
     lines = (json.dumps(asdict(golden), ensure_ascii=False) + "\n" for golden in goldens)
     (folder / GOLDEN).write_text("".join(lines), encoding="utf-8", newline="\n")
-    manifest = make_manifest(folder, source.code, target.code, asdict(model.config), training, outputs)
+    manifest = make_manifest(
+        folder, source=source.code, target=target.code, config=asdict(model.config), training=training, outputs=outputs
+    )
     manifest.write(folder)
     return manifest
 
@@ -75,8 +80,8 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
     """Verifies a checkpoint folder against the code that is running, then loads it.
 
     Raises:
-        GuardError: one of its subclasses, as ``fingerprint.verify`` says; ``ArchitectureMismatch`` too where the config in
-            the manifest builds other tensors than the weights hold.
+        GuardError: one of its subclasses, as ``fingerprint.verify`` says; ``ArchitectureMismatch`` too where the config
+            in the manifest builds other tensors than the weights hold.
     """
     folder = Path(folder)
     manifest = verify(folder)
@@ -120,7 +125,8 @@ def _build(manifest: Manifest, folder: Path) -> Seq2Seq:
         return model.to_empty(device="cpu")
     except (TypeError, ValueError, RuntimeError) as error:
         raise ArchitectureMismatch(
-            f"The config in the manifest of {folder} builds no network ({error}). Take the manifest the weights came with."
+            f"The config in the manifest of {folder} builds no network ({error}). "
+            "Take the manifest that the weights came with."
         ) from None
 
 

@@ -104,6 +104,7 @@ class Manifest:
 
 def make_manifest(
     folder: Path,
+    *,
     source: str,
     target: str,
     config: Mapping[str, Any],
@@ -202,15 +203,17 @@ def file_digest(path: Path) -> str:
 def meaningful_source(source: bytes) -> bytes:
     """Python source less comments, docstrings, blank lines and carriage returns.
 
-    It cuts the text at the positions that ``ast`` and ``tokenize`` report, since a dump of the tree would differ between
-    Python versions. Lines inside strings stay as they are.
+    It cuts the text at the positions that ``ast`` and ``tokenize`` report, since a dump of the tree would differ
+    between Python versions. Lines inside strings stay as they are.
     """
     source = source.replace(b"\r\n", b"\n")
     lines = source.split(b"\n")
     cuts: list[tuple[int, int, int]] = []  # line, from byte, to byte
     for first, start, last, end in _docstrings(source):
-        for row in range(first, last + 1):
-            cuts.append((row, start if row == first else 0, end if row == last else len(lines[row])))
+        cuts += [
+            (row, start if row == first else 0, end if row == last else len(lines[row]))
+            for row in range(first, last + 1)
+        ]
     inside_strings: set[int] = set()
     opened: list[int] = []
     for token in tokenize.generate_tokens(io.StringIO(source.decode(), newline="").readline):
@@ -266,5 +269,6 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise CheckpointFormatError(
-            f"{path}: {error.strerror or error}. A checkpoint holds {MANIFEST}, {WEIGHTS}, {GOLDEN} and two vocabularies."
+            f"{path}: {error.strerror or error}. "
+            f"A checkpoint holds {MANIFEST}, {WEIGHTS}, {GOLDEN} and two vocabularies."
         ) from None

@@ -1,7 +1,7 @@
 """Lang: one language's vocabulary. Text to token ids and back, stored as JSON.
 
-Words are spelled in lower case wherever their case follows from a rule, so that "Je" and "je", or "DORMIR" and "dormir",
-share one embedding. What the rule doesn't say is marked:
+Words are spelled in lower case wherever their case follows from a rule, so that "Je" and "je", or "DORMIR" and
+"dormir", share one embedding. What the rule doesn't say is marked:
 
     Je vais dormir.      je vais dormir .          the first word's capital goes without saying
     je vais dormir.      ↓ je vais dormir .        no capital where one was due
@@ -9,7 +9,8 @@ share one embedding. What the rule doesn't say is marked:
     La SNCF recrute.     la ⇧ sncf recrute .       one word in capitals
     Tom est là.          Tom est là .              a word that is capitalised wherever it stands
 
-Punctuation and digits stand apart; the space before a closing mark isn't spelled, because each language has its rule for it.
+Punctuation and digits stand apart; the space before a closing mark isn't spelled, because each language has its rule
+for it.
 """
 
 import json
@@ -150,7 +151,7 @@ class Lang:
             raise CheckpointFormatError(
                 f"{path}: {error.strerror or error}. Expected a vocabulary; restore the checkpoint's files."
             ) from None
-        except Exception as error:  # tokenizers raises bare Exception for a merge that its vocabulary lacks
+        except Exception as error:  # noqa: BLE001 (tokenizers raises bare Exception for a merge its vocabulary lacks)
             raise CheckpointFormatError(
                 f"{path} is not a vocabulary ({error}). Restore it from the checkpoint it belongs to."
             ) from None

@@ -1,7 +1,7 @@
 """Source tensor to hypothesis ids, greedy or beam, batched.
 
-Two things keep one runaway sentence from costing the whole batch: a limit on the hypothesis tied to the length of its source,
-and finished rows leaving the batch.
+Two things keep one runaway sentence from costing the whole batch: a limit on the hypothesis tied to the length of its
+source, and finished rows leaving the batch.
 """
 
 from collections.abc import Sequence
@@ -65,8 +65,8 @@ def greedy(model: Seq2Seq, source: Tensor) -> list[list[int]]:
 def beam_search(model: Seq2Seq, source: Tensor, beam: int) -> list[list[int]]:
     """The best of ``beam`` hypotheses for each row of ``source (batch, source_length)``, without ``EOS``.
 
-    A hypothesis' score is the mean log probability of its tokens, ``EOS`` included. A row leaves the batch when its best
-    finished hypothesis beats the mean so far of all that go on.
+    A hypothesis' score is the mean log probability of its tokens, ``EOS`` included. A row leaves the batch when its
+    best finished hypothesis beats the mean so far of all that go on.
     """
     limits = length_limit((source != PAD).sum(1)).tolist()
     memory, state = model.encode(source)

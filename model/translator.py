@@ -7,8 +7,10 @@ from pathlib import Path
 
 import torch
 
+from model.architecture import Seq2Seq
 from model.checkpoint import Checkpoint, load_checkpoint
 from model.errors import GoldenMismatch
+from model.lang import Lang
 from model.search import BEAM, pad, search
 from model.segment import segment
 
@@ -21,7 +23,7 @@ class Translation:
 
     Attributes:
         text: the translation; empty where there is an error.
-        error: why the text couldn't be translated: ``empty``, ``no-letters``, ``unknown-script`` or ``too-long``; else None.
+        error: why there is none: ``empty``, ``no-letters``, ``unknown-script`` or ``too-long``; else None.
     """
 
     text: str
@@ -34,6 +36,7 @@ class Translator:
     Attributes:
         version: the model version, ``unreleased`` for a checkpoint that no artifact was made of.
         architecture: the architecture hash, in hexadecimal.
+        goldens: the sentences of the self-test.
     """
 
     def __init__(self, checkpoint: Checkpoint, *, beam: int = BEAM) -> None:
@@ -41,6 +44,7 @@ class Translator:
         self._beam = beam
         self.version = checkpoint.manifest.version or "unreleased"
         self.architecture = checkpoint.manifest.architecture
+        self.goldens = checkpoint.goldens
 
     @classmethod
     def load(cls, folder: Path | str, *, threads: int | None = None) -> "Translator":
@@ -60,22 +64,11 @@ class Translator:
         """The translation of each text, in order; a text may hold several sentences and lines."""
         errors = [untranslatable(text, max_characters) for text in texts]
         segmented = [segment(text if error is None else "") for text, error in zip(texts, errors, strict=True)]
-        translated = self.translate_sentences([sentence for text in segmented for sentence in text.sentences])
+        sentences = [sentence for text in segmented for sentence in text.sentences]
+        translated = translate_sentences(self._checkpoint.model, self._checkpoint.langs, sentences, self._beam)
         remaining = iter(translated)
         joined = [text.join([next(remaining) for _ in text.sentences]) for text in segmented]
         return [Translation(text if error is None else "", error) for text, error in zip(joined, errors, strict=True)]
-
-    def translate_sentences(self, sentences: Sequence[str]) -> list[str]:
-        """The translation of each normalised sentence, in order."""
-        source, target = self._checkpoint.langs
-        ids = {sentence: source.encode(sentence) for sentence in sentences}
-        by_length = sorted(ids, key=lambda sentence: len(ids[sentence]))  # like lengths together: little padding
-        translations: dict[str, str] = {}
-        for start in range(0, len(by_length), LARGEST_BATCH):
-            batch = by_length[start : start + LARGEST_BATCH]
-            hypotheses = search(self._checkpoint.model, pad([ids[sentence] for sentence in batch]), self._beam)
-            translations.update(zip(batch, map(target.decode, hypotheses), strict=True))
-        return [translations[sentence] for sentence in sentences]
 
     def self_test(self) -> None:
         """Translates the golden sentences.
@@ -83,15 +76,29 @@ class Translator:
         Raises:
             GoldenMismatch: one of them doesn't come out as it was recorded.
         """
-        goldens = self._checkpoint.goldens
-        found = self.translate([golden.source for golden in goldens])
-        for golden, translation in zip(goldens, found, strict=True):
+        found = self.translate([golden.source for golden in self.goldens])
+        for golden, translation in zip(self.goldens, found, strict=True):
             if translation.text != golden.target:
                 raise GoldenMismatch(
                     f"The golden sentence {golden.source!r} is translated as {translation.text!r}, recorded as "
-                    f"{golden.target!r}. The arithmetic of this build changed a translation: run the image's own torch, "
-                    "or train and release a new version."
+                    f"{golden.target!r}. The arithmetic of this build changed a translation: run the image's own "
+                    "torch, or train and release a new version."
                 )
+
+
+def translate_sentences(
+    model: Seq2Seq, langs: tuple[Lang, Lang], sentences: Sequence[str], beam: int = BEAM
+) -> list[str]:
+    """The translation of each normalised sentence, in order; equal ones are translated once."""
+    source, target = langs
+    ids = {sentence: source.encode(sentence) for sentence in sentences}
+    by_length = sorted(ids, key=lambda sentence: len(ids[sentence]))  # like lengths together: little padding
+    translations: dict[str, str] = {}
+    for start in range(0, len(by_length), LARGEST_BATCH):
+        batch = by_length[start : start + LARGEST_BATCH]
+        hypotheses = search(model, pad([ids[sentence] for sentence in batch]), beam)
+        translations.update(zip(batch, map(target.decode, hypotheses), strict=True))
+    return [translations[sentence] for sentence in sentences]
 
 
 def untranslatable(text: str, max_characters: int | None = None) -> str | None:

@@ -24,8 +24,10 @@ TUTORIAL_SHA256 = "fb317e80248faeb62dc25ef3390ae24ca34b94e276bbc5141fd8862c2200b
 TUTORIAL_MEMBER = "data/eng-fra.txt"  # English, then French
 
 # Words that every longer French or English text has and the other language lacks: enough to notice swapped columns.
-_FRENCH = frozenset("le la les est je tu il elle nous vous ils pas une des que qui dans ne et à".split())
-_ENGLISH = frozenset("the is i you he she we they not of to that this was and have my do it".split())
+# fmt: off
+_FRENCH = frozenset(("le", "la", "les", "est", "je", "tu", "il", "elle", "nous", "vous", "pas", "une", "des", "que", "et"))
+_ENGLISH = frozenset(("the", "is", "i", "you", "he", "she", "we", "they", "not", "of", "to", "that", "this", "was", "and"))
+# fmt: on
 _CHECKED_PAIRS = 5_000
 _DOWNLOAD_SECONDS = 60.0
 _CHUNK_BYTES = 1 << 16
@@ -71,8 +73,9 @@ def read_corpus(where: str, *, progress: Callable[[int, int], None] | None = Non
     """Reads training pairs, French then English.
 
     Args:
-        where: a file of ``source<TAB>target`` lines, further columns ignored, gzipped or not; a zip archive like the PyTorch
-            tutorial's, whose columns are English then French; or ``tutorial`` for that archive itself, downloaded once.
+        where: a file of ``source<TAB>target`` lines, further columns ignored, gzipped or not; a copy of the PyTorch
+            tutorial's zip archive, whose columns are English then French; or ``tutorial`` for that archive itself,
+            downloaded once.
         progress: called with bytes fetched and bytes in all during a download.
 
     Raises:
@@ -93,7 +96,7 @@ def read_corpus(where: str, *, progress: Callable[[int, int], None] | None = Non
 
 
 def read_examples(path: Path) -> tuple[Example, ...]:
-    """Reads a test set: one JSON object a line with ``src`` and ``refs`` (or ``source`` and ``accept``), gzipped or not.
+    """Reads a test set, gzipped or not: one JSON object a line with ``src`` and ``refs``, or ``source`` and ``accept``.
 
     Raises:
         CorpusFormatError: the file is missing, empty or a line is malformed; file and line are named.
@@ -156,7 +159,8 @@ def fetch_tutorial(progress: Callable[[int, int], None] | None = None) -> Path:
                     progress(len(data), total)
     except (OSError, urllib.error.URLError) as error:
         raise CorpusUnavailable(
-            f"{TUTORIAL_URL} can't be fetched ({error}). Download it elsewhere and give its path: --corpus path/to/data.zip."
+            f"{TUTORIAL_URL} can't be fetched ({error}). Download it elsewhere and give its path: "
+            "--corpus path/to/data.zip."
         ) from None
     found = hashlib.sha256(data).hexdigest()
     if found != TUTORIAL_SHA256:
@@ -194,8 +198,8 @@ def _check_direction(path: Path, pairs: Sequence[tuple[str, str]]) -> None:
     swapped = sum(word in _ENGLISH for word in left) + sum(word in _FRENCH for word in right)
     if swapped > 2 * straight and swapped >= 10:
         raise CorpusFormatError(
-            f"{path}, line 1: the columns are in the wrong direction, English comes first. Expected French<TAB>English: "
-            "swap them, for example with `awk -F'\\t' -v OFS='\\t' '{print $2, $1}'`."
+            f"{path}, line 1: the columns are in the wrong direction, English comes first. "
+            "Expected French<TAB>English: swap them, for example with `awk -F'\\t' -v OFS='\\t' '{print $2, $1}'`."
         )
 
 

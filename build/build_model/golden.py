@@ -20,8 +20,8 @@ def choose_goldens(
 ) -> tuple[Golden, ...]:
     """The first ``count`` of ``sources`` whose every search step is won by at least ``margin`` nats.
 
-    A source counts only if it is one sentence and if the search that the service uses finds what greedy search finds, so that
-    the margins say something about it. Fewer come back where fewer are clear.
+    A source counts only if the search that the service uses finds what greedy search finds, so that the margins say
+    something about it. Fewer come back where fewer are clear.
     """
     source_lang, target_lang = langs
     chosen: list[Golden] = []
@@ -42,7 +42,7 @@ def choose_goldens(
 
 @torch.inference_mode()
 def step_margins(model: Seq2Seq, source: torch.Tensor, hypotheses: Sequence[Sequence[int]]) -> list[float]:
-    """For each hypothesis of ``source (batch, source_length)``, by how many nats its closest step was won, ``EOS`` included.
+    """By how many nats each hypothesis of ``source (batch, source_length)`` won its closest step, ``EOS`` included.
 
     Negative where another id was likelier than the hypothesis' own.
     """

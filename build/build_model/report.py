@@ -28,6 +28,17 @@ class Progress:
             self._console.print(text, style="dim", markup=False, highlight=False, soft_wrap=True)
 
     @contextmanager
+    def download(self, name: str) -> Iterator[Callable[[int, int], None]]:
+        """A bar for one download, shown from its first bytes on; called with bytes done and in all."""
+        if self._console is None or not self._console.is_terminal:
+            yield lambda done, total: None
+            return
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+        with RichProgress(*columns, console=self._console, transient=True) as bars:
+            task = bars.add_task(f"fetching {name}", total=None, visible=False)
+            yield lambda done, total: bars.update(task, completed=done, total=total or None, visible=True)
+
+    @contextmanager
     def transfers(self, title: str) -> Iterator[ShowLayer]:
         """Announce ``title``, then show one bar per layer until the block ends."""
         self.line(title)

@@ -27,7 +27,9 @@ def make_checkpoint(tmp_path: Path) -> Callable[..., Path]:
             (folder / lang_file(code)).write_text(json.dumps({"code": code}), encoding="utf-8")
         golden = {"source": "Je vais dormir.", "target": "I am going to sleep."}
         (folder / GOLDEN).write_text(json.dumps(golden) + "\n", encoding="utf-8")
-        make_manifest(folder, "fra", "eng", {"width": 1}, {"scores": {"bleu": 49.1}}).write(folder)
+        make_manifest(
+            folder, source="fra", target="eng", config={"width": 1}, training={"scores": {"bleu": 49.1}}
+        ).write(folder)
         return folder
 
     return make
