@@ -1,0 +1,152 @@
+"""The inference thread: when it is free it takes all that waits, up to a batch, so that batching costs no waiting."""
+
+import random
+import threading
+import traceback
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from service import log
+from service.ledger import Entry
+from service.message import Erroneous, Request
+
+BEAT_SECONDS = 5.0
+
+
+class Translation(Protocol):
+    """What the model says about a text."""
+
+    @property
+    def text(self) -> str: ...
+    @property
+    def error(self) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A place in the line. Erroneous messages stand in it too, so that those before them are answered first."""
+
+    entry: Entry
+    item: Request | Erroneous
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a job: a translation, or an erroneous message."""
+
+    entry: Entry
+    result: Translation | Erroneous
+
+
+class Batcher:
+    """A line of jobs, and the thread that works on it.
+
+    Args:
+        translate: texts to translations, in order; called in the inference thread only.
+        max_batch: texts translated together at most.
+        hand_back: called in the inference thread with the outcomes of each batch.
+        crashed: called in the inference thread with what ended it.
+        beat: called in the inference thread every few seconds and after every batch.
+    """
+
+    def __init__(
+        self,
+        translate: Callable[[list[str]], Sequence[Translation]],
+        max_batch: int,
+        hand_back: Callable[[list[Outcome]], None],
+        crashed: Callable[[BaseException], None],
+        beat: Callable[[], None],
+    ) -> None:
+        self._translate = translate
+        self._max_batch = max_batch
+        self._hand_back = hand_back
+        self._crashed = crashed
+        self._beat = beat
+        self._line: deque[Job] = deque()
+        self._suspects: list[Job] = []
+        self._changed = threading.Condition()
+        self._idle = False
+        self._stopping = False
+        # A daemon, so that a batch that hangs can't keep the process from ending.
+        self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._thread.start()
+
+    def stop(self, timeout_seconds: float) -> bool:
+        """Ends the thread after the batch in progress; whether it ended in time."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        self._thread.join(timeout_seconds)
+        return not self._thread.is_alive()
+
+    def submit(self, job: Job) -> None:
+        """Puts a job in the line."""
+        with self._changed:
+            if isinstance(job.item, Request) and job.item.suspect:
+                self._suspects.append(job)
+            else:
+                self._line.append(job)
+            if self._idle:
+                self._changed.notify()
+
+    def withdraw(self) -> list[Job]:
+        """Empties the line; what isn't in it is in the batch in progress or handed back."""
+        with self._changed:
+            waiting = [*self._suspects, *self._line]
+            self._suspects.clear()
+            self._line.clear()
+            return waiting
+
+    def _run(self) -> None:
+        try:
+            while jobs := self._take():
+                self._hand_back(self._work(jobs))
+                self._beat()
+        except BaseException as error:  # noqa: BLE001 - a dead inference thread must not go unnoticed
+            self._crashed(error)
+
+    def _take(self) -> list[Job]:
+        """The next batch; empty when the thread is to end."""
+        with self._changed:
+            while not self._stopping and not self._line and not self._suspects:
+                self._idle = True
+                self._changed.wait(BEAT_SECONDS)
+                self._idle = False
+                self._beat()
+            if self._stopping:
+                return []
+            if self._suspects:
+                # One that may kill the process runs alone, before others are at risk with it. Which one is drawn at
+                # random: were it the same for every replica, the innocent behind a killer would share all its attempts.
+                return [self._suspects.pop(random.randrange(len(self._suspects)))]
+            return [self._line.popleft() for _ in range(min(len(self._line), self._max_batch))]
+
+    def _work(self, jobs: list[Job]) -> list[Outcome]:
+        texts = [job.item.text for job in jobs if isinstance(job.item, Request)]
+        translations = iter(self._translate_all(texts))
+        return [self._outcome(job, next(translations) if isinstance(job.item, Request) else None) for job in jobs]
+
+    @staticmethod
+    def _outcome(job: Job, translation: Translation | None) -> Outcome:
+        if isinstance(job.item, Erroneous):
+            return Outcome(job.entry, job.item)
+        return Outcome(job.entry, translation or Erroneous(job.entry.delivery, "crashed"))
+
+    def _translate_all(self, texts: list[str]) -> Sequence[Translation | None]:
+        """The translation of each text; None for one that can't be translated without an exception."""
+        if not texts:
+            return []
+        try:
+            return self._translate(texts)
+        except Exception as error:  # noqa: BLE001 - whatever one text does to the model, the others are answered
+            if len(texts) > 1:
+                return [self._translate_all([text])[0] for text in texts]
+            # Where, but not the error's message: that may repeat the text.
+            frames = traceback.format_tb(error.__traceback__)
+            log.error("a text crashed the model", error=type(error).__name__, traceback="".join(frames))
+            return [None]

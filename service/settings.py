@@ -1,0 +1,151 @@
+"""The settings of the service, from the environment."""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+from urllib.parse import urlsplit
+
+from model.errors import DragomanError
+
+QUEUE_TYPES = ("quorum", "classic", "transient")
+ERRONEOUS_INPUT = ("exit", "continue")
+LOG_FORMATS = ("json", "text")
+LONGEST_QUEUE_NAME = 255 - len(".quarantine")  # bytes; AMQP allows 255
+
+
+class SettingsError(DragomanError):
+    """A setting has a value that the service can't work with; the message names the setting."""
+
+    exit_code: ClassVar[int] = 78
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an operator decides. Each field is read from the variable of its name in capitals, or from the file that
+    the variable with ``_FILE`` appended names.
+
+    Attributes:
+        amqp_url: where the broker is and who asks; ``amqps`` verifies the broker's certificate. Never logged.
+        rpc_queue: the queue that requests come from.
+        rpc_queue_type: what to declare where there is no such queue: ``quorum``, ``classic`` (durable), ``transient``.
+        prefetch: requests in hand at most.
+        max_batch: requests translated together at most.
+        max_characters: the longest text that is translated.
+        on_erroneous_input: ``exit`` ends the service with 65 once the message is in quarantine, ``continue`` goes on.
+        drain_seconds: how long a stop may take.
+        connect_deadline_seconds: how long the broker may be unreachable before the service ends with 69; 0 is for ever.
+        threads: processor threads for the model; None leaves it to torch.
+        metrics_port: where Prometheus may ask; None is nowhere.
+        log_format: ``json`` or ``text``, a line an event.
+    """
+
+    amqp_url: str = field(default="amqp://guest:guest@rabbitmq:5672/%2F", repr=False)
+    rpc_queue: str = "rpc_queue"
+    rpc_queue_type: str = "quorum"
+    prefetch: int = 64
+    max_batch: int = 32
+    max_characters: int = 5000
+    on_erroneous_input: str = "exit"
+    drain_seconds: float = 8.0
+    connect_deadline_seconds: float = 0.0
+    threads: int | None = None
+    metrics_port: int | None = None
+    log_format: str = "json"
+
+    @property
+    def quarantine_queue(self) -> str:
+        """Where erroneous messages are put."""
+        return f"{self.rpc_queue}.quarantine"
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> "Settings":
+        """The settings in an environment; what isn't set, or is set to nothing, has its default.
+
+        Raises:
+            SettingsError: a value is refused, a file can't be read, or a setting is given twice.
+        """
+        given = {name: _lookup(environ, name.upper()) for name in _PARSERS}
+        return cls(**{name: _PARSERS[name](name.upper(), text) for name, text in given.items() if text})  # type: ignore[arg-type]
+
+
+def _lookup(environ: Mapping[str, str], name: str) -> str:
+    """The text of a setting, from its variable or from the file that its twin names; empty where neither is set."""
+    text, path = environ.get(name, ""), environ.get(f"{name}_FILE", "")
+    if text and path:
+        raise SettingsError(f"{name} and {name}_FILE are both set. Set one of them.")
+    if not path:
+        return text
+    try:
+        return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{name}_FILE: {path} can't be read ({error}). Mount the file, or set {name}.") from None
+
+
+def _url(name: str, text: str) -> str:
+    # The value holds a password, so no message repeats it.
+    try:
+        parts = urlsplit(text)
+        known = parts.scheme in {"amqp", "amqps"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        known = False
+    if not known:
+        raise SettingsError(f"{name} is not a broker's URL. Expected amqp[s]://user:password@host:port/vhost.")
+    return text
+
+
+def _queue(name: str, text: str) -> str:
+    if len(text.encode()) > LONGEST_QUEUE_NAME:
+        raise SettingsError(f"{name} is longer than {LONGEST_QUEUE_NAME} bytes. Choose a shorter name.")
+    if text.startswith("amq."):
+        raise SettingsError(f"{name} is {text!r}; names that start with 'amq.' are the broker's own. Choose another.")
+    return text
+
+
+def _one_of(choices: tuple[str, ...]) -> Callable[[str, str], str]:
+    def parse(name: str, text: str) -> str:
+        if text not in choices:
+            raise SettingsError(f"{name} is {text!r}. Expected one of: {', '.join(choices)}.")
+        return text
+
+    return parse
+
+
+def _count(least: int, most: int) -> Callable[[str, str], int]:
+    def parse(name: str, text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
+            raise SettingsError(f"{name} is {text!r}. Expected a whole number from {least} to {most}.")
+        return int(text)
+
+    return parse
+
+
+def _seconds(least: float) -> Callable[[str, str], float]:
+    def parse(name: str, text: str) -> float:
+        try:
+            seconds = float(text)
+        except ValueError:
+            seconds = math.nan
+        if not least <= seconds < math.inf:
+            raise SettingsError(f"{name} is {text!r}. Expected a number of seconds, at least {least:g}.")
+        return seconds
+
+    return parse
+
+
+_PARSERS: dict[str, Callable[[str, str], object]] = {
+    "amqp_url": _url,
+    "rpc_queue": _queue,
+    "rpc_queue_type": _one_of(QUEUE_TYPES),
+    "prefetch": _count(1, 65_535),  # AMQP's prefetch count has 16 bits
+    "max_batch": _count(1, 65_535),
+    "max_characters": _count(1, 100_000_000),
+    "on_erroneous_input": _one_of(ERRONEOUS_INPUT),
+    "drain_seconds": _seconds(0.1),
+    "connect_deadline_seconds": _seconds(0.0),
+    "threads": _count(1, 1024),
+    "metrics_port": _count(1, 65_535),
+    "log_format": _one_of(LOG_FORMATS),
+}

@@ -1,0 +1,54 @@
+"""A model that translates to capitals and obeys a few words, so that the service can be watched under every outcome.
+
+It stands where `model/translator.py` does. What is under test is the service; the broker and the library are real.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Translation:
+    """As the real one."""
+
+    text: str
+    error: str | None = None
+
+
+class Translator:
+    """As the real one, without a network."""
+
+    version = "9.8.7"
+    architecture = "0123abcd" * 8
+
+    @classmethod
+    def load(cls, folder: Path, *, threads: int | None = None) -> "Translator":
+        """Takes as long as the environment says, as loading does."""
+        assert folder.name == "checkpoint"
+        assert threads is None or threads > 0
+        time.sleep(float(os.environ.get("STAND_IN_LOAD_SECONDS", "0")))
+        return cls()
+
+    def self_test(self) -> None:
+        """Always passes."""
+
+    def translate(self, texts: Sequence[str], *, max_characters: int | None = None) -> list[Translation]:
+        """Capitals; `wait N` takes N seconds, `raise` raises, `kill` ends the process like a segmentation fault."""
+        return [self._translate(text) for text in texts]
+
+    @staticmethod
+    def _translate(text: str) -> Translation:
+        match text.split():
+            case []:
+                return Translation("", "empty")
+            case ["wait", seconds]:
+                time.sleep(float(seconds))
+            case ["raise", *_]:
+                raise ValueError(text)
+            case ["kill", *_]:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return Translation(text.upper())
