@@ -2,6 +2,7 @@
 # and pulled by everyone after that (build/build_model/runtime.py). For the classic builder: the docker SDK has no BuildKit.
 ARG BASE
 FROM ${BASE} AS wheels
+LABEL dragoman.stage=wheels
 COPY wheelhouse /wheelhouse
 # Debian's python3 has no pip; the wheelhouse does, and a wheel can be run.
 RUN PYTHONPATH=$(echo /wheelhouse/pip-*.whl) python3 -m pip install --quiet --root-user-action=ignore --no-cache-dir \
@@ -20,3 +21,16 @@ ENV LANG=C.UTF-8 \
     # torch says so whenever numpy, 73 MB that inference doesn't need, isn't there
     PYTHONWARNINGS="ignore:Failed to initialize NumPy"
 USER 10001:10001
+
+# The model image: what one version adds. `build-model` sends the classic builder the text from here on alone, with the
+# runtime image's ID. Two layers: the model's is pushed again only with another model, the code's is small.
+ARG RUNTIME=runtime
+FROM ${RUNTIME} AS model
+# Whole trees: a folder that COPY has to invent gets the time of the build.
+COPY model-layer /
+COPY code-layer /
+WORKDIR /opt/dragoman
+# As a number, so that Kubernetes can see that it isn't root.
+USER 10001:10001
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["python3", "-m", "service", "health"]
+CMD ["python3", "-m", "service"]

@@ -250,6 +250,11 @@ class Engine:
         with translated(f"import {reference}"):
             self.client.api.import_image_from_data(root, repository=repository, tag=tag, changes=list(changes))
 
+    def prune(self, label: str) -> None:
+        """Remove the unnamed images that have ``label`` (``NAME=VALUE``): what a build leaves of its earlier stages."""
+        with translated(f"remove unnamed images with the label {label}"):
+            self.client.images.prune(filters={"dangling": True, "label": label})
+
     def layer_sizes(self, reference: str) -> list[tuple[str, int]]:
         """(instruction, bytes on disk) of each layer that holds files, lowest first."""
         with translated(f"read the history of {reference}"):

@@ -20,6 +20,8 @@ from model.errors import DragomanError
 REPOSITORY = "dragoman/runtime"
 MODEL_STAGE = "ARG RUNTIME"
 """How the Dockerfile's part for the model image begins, which is none of the runtime's."""
+BUILDER_LABEL = "dragoman.stage=wheels"
+"""What the builder stage is labelled, 1.5 GB that nobody needs once the runtime stage has its part of it."""
 LOCKS = ("requirements/runtime.txt", "requirements/torch.txt")
 PRUNE = "build/build_model/prune.py"
 
@@ -117,7 +119,7 @@ def _build(runtime: Runtime, engine: Engine, root: Path, progress: Progress) -> 
             **{f"wheelhouse/{name}": wheel for name, wheel in wheelhouse(root, Path(folder), progress).items()},
         }
         with pack(files) as context:
-            return engine.build(
+            image_id = engine.build(
                 context,
                 tags=[str(runtime.reference)],
                 # An ID, not a name: a local image has no registry digest, and the builder would try to pull a name.
@@ -125,6 +127,8 @@ def _build(runtime: Runtime, engine: Engine, root: Path, progress: Progress) -> 
                 target="runtime",
                 progress=progress,
             )
+    engine.prune(BUILDER_LABEL)
+    return image_id
 
 
 def wheelhouse(root: Path, folder: Path, progress: Progress) -> Mapping[str, Path]:
