@@ -22,9 +22,9 @@ ENV LANG=C.UTF-8 \
     PYTHONWARNINGS="ignore:Failed to initialize NumPy"
 USER 10001:10001
 
-# The model image: what one version adds. `build-model` sends the classic builder the text from here on alone, with the
-# runtime image's ID. Two layers: the model's is pushed again only with another model, the code's is small.
 ARG RUNTIME=runtime
+# The model image: what one version adds. `build-model` sends the classic builder the text from ARG on alone, with the
+# runtime image's ID. Two layers: the model's is pushed again only with another model, the code's is small.
 FROM ${RUNTIME} AS model
 # Whole trees: a folder that COPY has to invent gets the time of the build.
 COPY model-layer /

@@ -29,6 +29,13 @@ class Artifact:
     manifest: Manifest
 
 
+def check(checkpoint: Path) -> None:
+    """What the service does before it connects: hashes, network, goldens. GuardError when one of them doesn't hold."""
+    from model.translator import Translator  # noqa: PLC0415 (torch takes a second; no other command needs it)
+
+    Translator.load(checkpoint).self_test()
+
+
 def write(checkpoint: Path, version: Version, folder: Path) -> Artifact:
     """Check ``checkpoint`` against the code that is running, then write it to ``folder`` as ``version``.
 

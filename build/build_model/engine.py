@@ -275,7 +275,14 @@ class Engine:
     def run_to_end(self, image: str, command: Sequence[str], *, network: str, seconds: float) -> Outcome:
         """Run ``command`` in a hardened container of ``image``; EngineFailed when it takes longer than ``seconds``."""
         with translated(f"run {' '.join(command)} in {image}"):
-            container = self.client.containers.run(image, list(command), detach=True, network_mode=network, **HARDENING)
+            container = self.client.containers.run(
+                image,
+                list(command),
+                detach=True,
+                environment={"LOG_FORMAT": "text"},
+                network_mode=network,
+                **HARDENING,
+            )
             try:
                 exit_code = container.wait(timeout=seconds)["StatusCode"]
                 return Outcome(exit_code, container.logs().decode("utf-8", "replace"))

@@ -136,6 +136,8 @@ class Made:
 
 def prepare(order: Order, root: Path, artifacts: Path, engine: Engine, progress: Progress) -> tuple[Plan, str | None]:
     """Check the checkpoint against the code, write the artifact below ``artifacts``, plan its image; and a warning."""
+    progress.line(f"Checking {order.checkpoint} against the code")
+    artifact.check(order.checkpoint)
     held = artifact.write(order.checkpoint, order.version, artifacts / str(order.version))
     base = runtime.resolve(engine, root, progress, base_image=order.base_image)
     registry = Registry(order.registry) if order.registry else None
