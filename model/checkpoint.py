@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -120,8 +119,8 @@ def read_goldens(folder: Path) -> tuple[Golden, ...]:
 def _build(manifest: Manifest, folder: Path) -> Seq2Seq:
     try:
         config = Config(**manifest.config)
-        # Not on the meta device: drawing initial values takes 0.1 s, there it imports torch._dynamo, which takes 3 s and
-        # isn't in the image.
+        # Not on the meta device, which imports torch._dynamo: that takes 3 s and isn't in the image. Drawing initial values
+        # takes 0.1 s.
         return Seq2Seq(config)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ArchitectureMismatch(
