@@ -11,8 +11,8 @@ setup: .venv/complete
 # Torch comes from pip's configured sources (a wheel folder, a mirror) when they have the CPU build, else from PyTorch's index.
 .venv/complete: pyproject.toml VERSION requirements/torch.txt requirements/dev.txt
 	$(PYTHON) -m venv .venv
-	.venv/bin/pip install --no-deps -r requirements/torch.txt 2> .venv/torch.log || .venv/bin/pip install --no-deps -r requirements/torch.txt --index-url $(TORCH_INDEX)
-	.venv/bin/pip install --quiet --no-deps --require-hashes -r requirements/dev.txt
+	.venv/bin/pip install --no-deps --no-compile -r requirements/torch.txt 2> .venv/torch.log || .venv/bin/pip install --no-deps --no-compile -r requirements/torch.txt --index-url $(TORCH_INDEX)
+	.venv/bin/pip install --quiet --no-deps --no-compile --require-hashes -r requirements/dev.txt
 	.venv/bin/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 

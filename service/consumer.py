@@ -22,10 +22,10 @@ from enum import Enum
 from functools import partial
 from typing import Any, ClassVar
 
-import pika  # type: ignore[import-untyped]
-import pika.data  # type: ignore[import-untyped]
-from pika.adapters.select_connection import IOLoop  # type: ignore[import-untyped]
-from pika.exceptions import (  # type: ignore[import-untyped]
+import pika
+import pika.data
+from pika.adapters.select_connection import IOLoop
+from pika.exceptions import (
     AMQPError,
     ChannelClosedByBroker,
     ChannelClosedByClient,

@@ -75,10 +75,16 @@ def resolve(engine: Engine, root: Path, progress: Progress, *, base_image: str |
 
 def decide(base: Base, root: Path) -> Runtime:
     """The runtime image of the repository at ``root`` on ``base``. Reads files, asks nobody."""
-    stage = (root / "Dockerfile").read_text("utf-8").partition(MODEL_STAGE)[0]
+    stage = instructions((root / "Dockerfile").read_text("utf-8").partition(MODEL_STAGE)[0])
     parts = [base.digest, stage, *((root / name).read_text("utf-8") for name in (*LOCKS, PRUNE))]
     digests = [hashlib.sha256(part.encode()).hexdigest() for part in parts]
     return Runtime(base, hashlib.sha256("\n".join(digests).encode()).hexdigest(), stage)
+
+
+def instructions(dockerfile: str) -> str:
+    """A Dockerfile without comments and blank lines: those don't make another image."""
+    lines = (line for line in dockerfile.splitlines() if line.strip() and not line.lstrip().startswith("#"))
+    return "".join(f"{line}\n" for line in lines)
 
 
 def ensure(
