@@ -119,8 +119,7 @@ def read_goldens(folder: Path) -> tuple[Golden, ...]:
 def _build(manifest: Manifest, folder: Path) -> Seq2Seq:
     try:
         config = Config(**manifest.config)
-        # Not on the meta device, which imports torch._dynamo: that takes 3 s and isn't in the image. Drawing initial values
-        # takes 0.1 s.
+        # Not on the meta device: that imports torch._dynamo, which takes 3 s and isn't in the image.
         return Seq2Seq(config)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ArchitectureMismatch(
