@@ -123,8 +123,8 @@ def make_base(engine: Engine, progress: Progress) -> Base:
                 show("debootstrap", line.removeprefix("I: "), 0, 0)
 
             _bootstrap(root, _sources(), report)
-        _trim(root)
-        with _tar(root) as tar:
+        trim(root)
+        with root_tar(root) as tar:
             changes = (f"ENV PATH={PATH}", 'CMD ["python3"]')
             engine.import_root(tar, DEBIAN, changes)
     base = known_base(engine, DEBIAN)
@@ -210,7 +210,7 @@ def _proxies(environment: Mapping[str, str]) -> dict[str, str]:
     return {"http_proxy": proxy, "https_proxy": proxy} if proxy else {}
 
 
-def _trim(root: Path) -> None:
+def trim(root: Path) -> None:
     """Remove what no container needs and what would make two images of the same packages differ."""
     for pattern in UNUSED:
         for path in root.glob(pattern):
@@ -223,7 +223,7 @@ def _trim(root: Path) -> None:
 
 
 @contextmanager
-def _tar(root: Path) -> Iterator[IO[bytes]]:
+def root_tar(root: Path) -> Iterator[IO[bytes]]:
     """``root`` as a tar that depends on its files alone: sorted, times 0, owners as numbers."""
     with tempfile.TemporaryFile() as file:
         with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:

@@ -95,12 +95,14 @@ def ensure(
     With ``push`` the registry has it afterwards. What the registry has goes before what the engine has, so that all who
     use it share its layers.
     """
+    image = engine.image(runtime.reference)
     shared = Reference(Registry(registry).host, REPOSITORY, runtime.key) if registry else None
-    if registry and shared and _has(Registry(registry), shared):
+    if registry and shared and (digest := _digest(Registry(registry), shared)):
+        if image and f"{shared.name}@{digest}" in image.digests:
+            return image.id
         image_id = engine.pull(str(shared), progress).id
         engine.tag(image_id, runtime.reference)
         return image_id
-    image = engine.image(runtime.reference)
     image_id = image.id if image else _build(runtime, engine, root, progress)
     if shared and push:
         engine.tag(image_id, str(shared))
@@ -108,12 +110,12 @@ def ensure(
     return image_id
 
 
-def _has(registry: Registry, reference: Reference) -> bool:
+def _digest(registry: Registry, reference: Reference) -> str:
+    """What the registry has under ``reference``; empty when it has nothing there."""
     try:
-        registry.resolve(reference)
+        return registry.resolve(reference).digest
     except VersionUnknown:
-        return False
-    return True
+        return ""
 
 
 def _build(runtime: Runtime, engine: Engine, root: Path, progress: Progress) -> str:

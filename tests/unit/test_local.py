@@ -1,0 +1,205 @@
+"""deploy/local: what it takes for an answer, what it remembers, what it refuses. Starts nothing but a `sleep`."""
+
+import http.server
+import importlib.util
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+SCRIPT = Path(__file__).resolve().parents[2] / "deploy" / "local"
+
+
+@pytest.fixture
+def local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The script as a module, its state in a folder of the test's own."""
+    loader = SourceFileLoader("deploy_local", str(SCRIPT))
+    spec = importlib.util.spec_from_loader("deploy_local", loader)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "deploy_local", module)  # dataclasses look their module up
+    loader.exec_module(module)
+    module.STATE = tmp_path
+    return module
+
+
+@contextmanager
+def listening(answer: bytes) -> Iterator[int]:
+    """A TCP server on loopback that says ``answer`` to whatever it is told first."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(64)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield int(server.getsockname()[1])
+        thread.join(timeout=5)
+
+
+@contextmanager
+def http_answering(status: int) -> Iterator[int]:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+def test_a_broker_is_one_that_answers_the_amqp_greeting(local: ModuleType) -> None:
+    with listening(b"\x01\x00\x00") as port:
+        assert local.broker_answers(f"amqp://user:secret@127.0.0.1:{port}/%2F")
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n", b"AMQP\x00\x00\x09\x01", b""])
+def test_another_service_on_the_port_is_no_broker(local: ModuleType, answer: bytes) -> None:
+    with listening(answer) as port:
+        assert not local.broker_answers(f"amqp://127.0.0.1:{port}")
+
+
+@pytest.mark.parametrize("url", ["", "amqp://", "amqp://127.0.0.1:1"])
+def test_no_address_or_a_closed_port_is_no_broker(local: ModuleType, url: str) -> None:
+    assert not local.broker_answers(url)
+
+
+@pytest.mark.parametrize(("status", "is_registry"), [(200, True), (401, True), (404, False), (500, False)])
+def test_a_registry_is_one_that_answers_or_wants_a_login(local: ModuleType, status: int, is_registry: bool) -> None:
+    with http_answering(status) as port:
+        assert local.registry_answers(f"127.0.0.1:{port}") is is_registry
+
+
+def test_a_port_taken_on_loopback_alone_is_not_free(local: ModuleType) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        taken = server.getsockname()[1]
+        assert local.free_port(taken) != taken
+
+
+@pytest.mark.parametrize(
+    ("seen_here", "seen_by_a_container"),
+    [
+        ("amqp://u:localhost@localhost:5672/%2F", "amqp://u:localhost@172.17.0.1:5672/%2F"),
+        ("amqp://127.0.0.1", "amqp://172.17.0.1"),
+        ("amqps://broker.example:5671/v", "amqps://broker.example:5671/v"),
+    ],
+)
+def test_a_container_sees_the_bridge_where_this_machine_sees_loopback(
+    local: ModuleType, monkeypatch: pytest.MonkeyPatch, seen_here: str, seen_by_a_container: str
+) -> None:
+    monkeypatch.setattr(local, "bridge_gateway", lambda: "172.17.0.1")
+    assert local.from_container(seen_here) == seen_by_a_container
+
+
+def test_what_was_started_is_remembered_and_stopped(local: ModuleType) -> None:
+    local.Started(processes=[], compose=["registry"]).spawn("sleeper", ["sleep", "60"])
+    remembered = local.Started.read()
+    assert remembered.compose == ["registry"]
+    (process,) = remembered.processes
+    assert process.alive()
+    local.stop(process)
+    assert not process.alive()
+    assert local.Started.read().processes == []
+
+
+def test_another_process_with_a_remembered_pid_is_left_alone(local: ModuleType) -> None:
+    ours = local.Process("pytest", os.getpid(), local.start_ticks(os.getpid()) - 1)
+    assert not ours.alive()
+    local.stop(ours)  # this test would not live to tell otherwise
+
+
+def test_the_state_that_holds_the_password_is_for_its_owner_alone(local: ModuleType) -> None:
+    local.Started(processes=[], compose=[], broker=local.Broker("amqp://u:p@h", "amqp://u:p@c")).write()
+    assert (local.STATE / "started.json").stat().st_mode & 0o077 == 0
+    assert local.Started.read().broker.container_url == "amqp://u:p@c"
+
+
+def test_a_daemon_that_ends_at_once_is_named_with_its_last_words_and_its_log(local: ModuleType) -> None:
+    process = local.Started(processes=[], compose=[]).spawn("daemon", ["sh", "-c", "echo no room left; exit 1"])
+    with pytest.raises(local.LocalError, match=r"daemon ended: no room left \(log: .*/daemon\.log\)"):
+        local.wait(process, lambda: False)
+
+
+def test_a_service_that_is_missing_needs_root(
+    local: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "apt-get").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(local.LocalError) as refusal:
+        local.install("broker", "set AMQP_URL to one", {"rabbitmq-server": "rabbitmq-server"})
+    assert str(refusal.value) == (
+        "no broker answers, and only root can `apt-get install rabbitmq-server`: set AMQP_URL to one"
+    )
+
+
+def test_a_service_that_is_missing_needs_debian(
+    local: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(local.LocalError, match="without apt-get none can be installed: set AMQP_URL to one"):
+        local.install("broker", "set AMQP_URL to one", {"rabbitmq-server": "rabbitmq-server"})
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs a copy of the script, with a state of its own, where there is no Docker."""
+    copy = tmp_path / "deploy" / "local"
+    copy.parent.mkdir()
+    shutil.copy(SCRIPT, copy)
+
+    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, copy, *arguments],
+            env={"PATH": str(tmp_path), **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+def test_up_where_docker_host_does_not_answer_says_so_in_one_line(
+    elsewhere: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    ended = elsewhere("up", DOCKER_HOST="tcp://127.0.0.1:1")
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines() == [
+        "deploy/local: DOCKER_HOST is tcp://127.0.0.1:1, but the `docker` command is missing: "
+        "mend that, or unset DOCKER_HOST"
+    ]
+
+
+def test_status_where_nothing_is_up_fails(elsewhere: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    ended = elsewhere("status")
+    assert ended.returncode == 1
+    assert [line.split() for line in ended.stdout.splitlines()] == [
+        ["engine", "down"],
+        ["registry", "down"],
+        ["broker", "down"],
+    ]
+
+
+def test_down_where_nothing_was_started_does_nothing(
+    elsewhere: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    ended = elsewhere("down")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
