@@ -77,6 +77,21 @@ ClientAmqpUrl = Annotated[
 ]
 
 
+Corpus = Annotated[
+    str,
+    typer.Option(
+        metavar="FILE|tutorial",
+        help="Lines of French<TAB>English, gzipped or not; or `tutorial`: the PyTorch tutorial's, fetched once.",
+    ),
+]
+Dev = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="The dev set, JSON lines of src and refs.", show_default="1 % held out"),
+]
+Minutes = Annotated[float | None, typer.Option(min=0.01, help="Train so long, all runs together.")]
+Epochs = Annotated[int | None, typer.Option(min=1, help="Or so many passes over the corpus.")]
+
+
 @contextmanager
 def reported(*, as_json: bool) -> Iterator[None]:
     """Errors that a user is meant to read become one message and an exit code; no traceback."""
@@ -111,6 +126,13 @@ def build(
         ),
     ] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and plan, build nothing.")] = False,
+    train_first: Annotated[
+        bool, typer.Option("--train", help="Train the checkpoint first, into runs/X.Y.Z. Needs --corpus and a length.")
+    ] = False,
+    corpus: Corpus = "",
+    dev: Dev = None,
+    minutes: Minutes = None,
+    epochs: Epochs = None,
     as_json: Json = False,
 ) -> None:
     """Cast a translation model into one container image, and take it from there to a queue.
@@ -132,8 +154,18 @@ def build(
         return
     if push and not registry:
         raise typer.BadParameter("say where to: --registry HOST:PORT.", param_hint="--push")
+    if train_first:
+        _check_length(minutes, epochs)
+    if train_first != bool(corpus):
+        raise typer.BadParameter("--train and --corpus go together.", param_hint="--train")
     with reported(as_json=as_json):
-        order = image.Order(Version.parse(version), checkpoint, registry, push, repository, base_reference or None)
+        number = Version.parse(version)
+        if train_first:
+            checkpoint = ROOT / "runs" / version
+            facts = _train(corpus, dev, checkpoint, minutes, epochs, as_json=as_json)
+            if not as_json:
+                _print(facts, as_json=False)
+        order = image.Order(number, checkpoint, registry, push, repository, base_reference or None)
         engine = Engine.connect()
         if dry_run:
             with tempfile.TemporaryDirectory() as scratch:
@@ -195,6 +227,7 @@ def deploy(
     By digest. A candidate is smoke-tested on a private queue; then the new replicas start, and when all are ready
     the old ones are drained. Whatever fails, the old version goes on serving.
     """
+    settings = _settings(env or [])
     with reported(as_json=as_json):
         wanted = deploying.Deployment(
             name=name,
@@ -202,7 +235,7 @@ def deploy(
             registry=registry,
             replicas=replicas,
             network=network,
-            environment={**_settings(env or []), "AMQP_URL": amqp_url},
+            environment={**settings, "AMQP_URL": amqp_url},
             client_amqp_url=client_amqp_url or amqp_url,
         )
         _deploy(wanted, "deploy", as_json=as_json)
@@ -312,20 +345,11 @@ def translate(
 
 @app.command()
 def train(
-    corpus: Annotated[
-        str,
-        typer.Option(
-            metavar="FILE|tutorial",
-            help="Lines of French<TAB>English, gzipped or not; or `tutorial`, the PyTorch tutorial's archive, downloaded once.",
-        ),
-    ],
+    corpus: Corpus,
     out: Annotated[Path, typer.Option(metavar="DIR", help="The training folder: checkpoint, metrics, plot, state.")],
-    dev: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="The dev set, JSON lines of src and refs.", show_default="1 % held out"),
-    ] = None,
-    minutes: Annotated[float | None, typer.Option(min=0.01, help="Train so long, all runs together.")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Or so many passes over the corpus.")] = None,
+    dev: Dev = None,
+    minutes: Minutes = None,
+    epochs: Epochs = None,
     device: Annotated[Device, typer.Option(help="Where to train.")] = Device.auto,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the training in --out.")] = False,
     seed: Annotated[int, typer.Option(help="Same seed, data and machine: same first 100 losses.")] = 1,
@@ -336,46 +360,16 @@ def train(
 ) -> None:
     """Train a checkpoint; Ctrl-C keeps the best so far, `--resume` goes on.
 
-    The best weights on the dev set become the checkpoint in --out, ready for `build-model --version X --checkpoint DIR`.
+    The best weights on the dev set become the checkpoint in --out, for `build-model --version X --checkpoint DIR`.
     metrics.json and training.png beside it say how it went.
     """
-    if (minutes is None) == (epochs is None):
-        raise typer.BadParameter("say how long: --minutes N or --epochs N, one of them.")
+    _check_length(minutes, epochs)
     if width % 4:
         raise typer.BadParameter("it must be a multiple of 4, the number of attention heads.", param_hint="--width")
-    from build_model import corpus as corpora  # noqa: PLC0415 (torch takes a second; no other command needs it)
-    from build_model import training  # noqa: PLC0415
-    from build_model.training_view import training_view  # noqa: PLC0415
-
-    recipe = training.Recipe(
-        seed=seed,
-        minutes=minutes,
-        epochs=epochs,
-        width=width,
-        source_vocabulary=source_vocabulary,
-        target_vocabulary=target_vocabulary,
-    )
-    with reported(as_json=as_json), _progress(as_json).download(corpus) as fetched:
-        pairs = corpora.read_corpus(corpus, progress=fetched)
+    shape = {"width": width, "source_vocabulary": source_vocabulary, "target_vocabulary": target_vocabulary}
     with reported(as_json=as_json):
-        if dev is None:
-            pairs, examples = corpora.hold_out(pairs, seed)
-        else:
-            examples = corpora.read_examples(dev)
-        with training_view(quiet=as_json) as view:
-            position = training.train(
-                pairs,
-                examples,
-                recipe,
-                out,
-                device=device.value,
-                resume=resume,
-                report=view.show,
-                stopped=lambda: view.interrupted,
-            )
-        best = max(position.dev, key=lambda entry: float(entry["bleu"]))
-        facts = {"checkpoint": str(out), "steps": position.step, "minutes": round(position.seconds / 60, 2)}
-        _print({**facts, "dev_bleu": best["bleu"], "dev_chrf": best["chrf"]}, as_json=as_json)
+        facts = _train(corpus, dev, out, minutes, epochs, device, resume, as_json=as_json, seed=seed, **shape)
+        _print(facts, as_json=as_json)
 
 
 @app.command()
@@ -434,6 +428,52 @@ def main() -> None:
 
 def _progress(as_json: bool) -> report.Progress:
     return report.silent() if as_json else report.on_terminal()
+
+
+def _check_length(minutes: float | None, epochs: int | None) -> None:
+    if (minutes is None) == (epochs is None):
+        raise typer.BadParameter("say how long: --minutes N or --epochs N, one of them.")
+
+
+def _train(
+    corpus: str,
+    dev: Path | None,
+    out: Path,
+    minutes: float | None,
+    epochs: int | None,
+    device: Device = Device.auto,
+    resume: bool = False,
+    *,
+    as_json: bool,
+    seed: int = 1,
+    **shape: int,
+) -> dict[str, object]:
+    """Train into ``out``; what came of it. ``shape`` is the part of the recipe that decides the network's size."""
+    from build_model import corpus as corpora  # noqa: PLC0415 (torch takes a second; no other command needs it)
+    from build_model import training  # noqa: PLC0415
+    from build_model.training_view import training_view  # noqa: PLC0415
+
+    recipe = training.Recipe(seed=seed, minutes=minutes, epochs=epochs, **shape)
+    with _progress(as_json).download(corpus) as fetched:
+        pairs = corpora.read_corpus(corpus, progress=fetched)
+    if dev is None:
+        pairs, examples = corpora.hold_out(pairs, seed)
+    else:
+        examples = corpora.read_examples(dev)
+    with training_view(quiet=as_json) as view:
+        position = training.train(
+            pairs,
+            examples,
+            recipe,
+            out,
+            device=device.value,
+            resume=resume,
+            report=view.show,
+            stopped=lambda: view.interrupted,
+        )
+    best = max(position.dev, key=lambda entry: float(entry["bleu"]))
+    facts = {"checkpoint": str(out), "steps": position.step, "minutes": round(position.seconds / 60, 2)}
+    return {**facts, "dev_bleu": best["bleu"], "dev_chrf": best["chrf"]}
 
 
 def _reference(text: str, registry: str, repository: str) -> Reference:
@@ -516,7 +556,10 @@ def _print_inspection(found: Inspection, *, as_json: bool) -> None:
         return
     report.print_facts(f"{found.reference}@{found.digest}", sorted(found.labels.items()))
     report.print_facts("layers", ((holds, report.size(count)) for holds, count in found.layers))
-    report.print_facts("training", sorted((name, str(value)) for name, value in found.manifest["training"].items()))
+    training = {name: value for name, value in found.manifest.get("training", {}).items() if name not in found.scores}
+    report.print_facts("training", sorted((name, str(value)) for name, value in training.items()))
+    scores = ((of, f"BLEU {score['bleu']:.1f}, chrF {score.get('chrf', 0):.1f}") for of, score in found.scores.items())
+    report.print_facts("scores", scores)
 
 
 def _warn(warning: str | None) -> None:

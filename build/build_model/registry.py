@@ -103,6 +103,12 @@ class Inspection:
     layers: tuple[tuple[str, int], ...]
     digests: Mapping[str, str]
 
+    @property
+    def scores(self) -> dict[str, Mapping[str, Any]]:
+        """What the manifest records of the training's scores, by the set that they are of."""
+        training = self.manifest.get("training", {})
+        return {of: value for of, value in training.items() if isinstance(value, dict) and "bleu" in value}
+
     def encode(self) -> dict[str, Any]:
         """For ``inspect --json``."""
         return {
@@ -110,7 +116,7 @@ class Inspection:
             "digest": self.digest,
             "labels": dict(self.labels),
             "manifest": dict(self.manifest),
-            "scores": self.manifest.get("training", {}).get("scores", {}),
+            "scores": self.scores,
             "layers": [{"holds": holds, "bytes": count} for holds, count in self.layers],
             "files": dict(self.digests),
         }

@@ -23,6 +23,7 @@ NOT_UTF8 = b"Je vais dormir \xff\xfe"
 ERRONEOUS_INPUT_EXIT = 65
 
 READY_SECONDS = 120
+CONNECT_DEADLINE_SECONDS = 20
 ANSWER_SECONDS = 60
 STOP_SECONDS = 30
 
@@ -174,6 +175,8 @@ def _candidate(trial: Trial, engine: Engine, broker: Broker) -> Iterator[Candida
             "AMQP_URL": trial.amqp_url,
             "RPC_QUEUE": queue,
             "ON_ERRONEOUS_INPUT": "exit",
+            # A URL that only this process can reach is to be said soon, with the service's own exit code.
+            "CONNECT_DEADLINE_SECONDS": str(CONNECT_DEADLINE_SECONDS),
         },
     )
     container = engine.create(spec)

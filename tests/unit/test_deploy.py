@@ -23,7 +23,9 @@ WANTED = Deployment(
 )
 
 
-def running_after(deployment: Deployment, before: list[Container] | None = None, created_at: str = "1") -> list[Container]:
+def running_after(
+    deployment: Deployment, before: list[Container] | None = None, created_at: str = "1"
+) -> list[Container]:
     """The containers that deploying ``deployment`` over ``before`` leaves."""
     return [
         Container(
@@ -87,7 +89,9 @@ def test_deploying_what_serves_already_starts_nothing() -> None:
 
 
 @pytest.mark.parametrize("change", [{"replicas": 3}, {"environment": {**WANTED.environment, "MAX_BATCH": "8"}}])
-def test_the_same_version_with_other_settings_is_deployed_anew_and_keeps_its_way_back(change: dict[str, object]) -> None:
+def test_the_same_version_with_other_settings_is_deployed_anew_and_keeps_its_way_back(
+    change: dict[str, object],
+) -> None:
     first = running_after(replace(WANTED, image=ONE), created_at="1")
     second = running_after(WANTED, first, created_at="2")
     decided = plan(replace(WANTED, **change), second, "g3")
@@ -95,7 +99,9 @@ def test_the_same_version_with_other_settings_is_deployed_anew_and_keeps_its_way
     assert {spec.labels["dragoman.previous"] for spec in decided.start} == {str(ONE)}
 
 
-@pytest.mark.parametrize("state", [{"status": "restarting"}, {"status": "exited", "exit_code": 78}, {"health": "unhealthy"}])
+@pytest.mark.parametrize(
+    "state", [{"status": "restarting"}, {"status": "exited", "exit_code": 78}, {"health": "unhealthy"}]
+)
 def test_the_same_version_with_a_broken_replica_is_deployed_anew(state: dict[str, object]) -> None:
     whole = running_after(WANTED)
     decided = plan(WANTED, [replace(whole[0], **state), whole[1]], "g2")
@@ -108,7 +114,7 @@ def test_after_a_deploy_that_was_cut_off_both_versions_are_drained() -> None:
     both = [*old, *running_after(WANTED, old, created_at="2")]
     decided = plan(WANTED, both, "g3")
     assert len(decided.start) == 2
-    assert set(one.name for one in decided.drain) == set(one.name for one in both)
+    assert {one.name for one in decided.drain} == {one.name for one in both}
     assert decided.start[0].labels["dragoman.previous"] == str(ONE)
 
 

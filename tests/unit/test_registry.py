@@ -63,7 +63,11 @@ class Stored:
 
     def put(self, repository: str, tag: str, *, labels: Mapping[str, str], indexed: bool = False) -> str:
         """Stores an image of three layers; the digest of what its tag names."""
-        model_manifest = {"weights": "w" * 64, "langs": {"fra": "f" * 64}, "training": {"scores": {"bleu": 49.5}}}
+        model_manifest = {
+            "weights": "w" * 64,
+            "langs": {"fra": "f" * 64},
+            "training": {"test": {"bleu": 49.5}, "seed": 1},
+        }
         code = layer(
             {
                 "opt/dragoman/model/checkpoint/manifest.json": json.dumps(model_manifest).encode(),
@@ -163,7 +167,7 @@ def test_an_image_is_inspected_from_its_config_and_its_topmost_layer_alone(
     found = Registry(address).inspect(Reference(address, "r", "1.0.0"))
     assert found.digest == digest
     assert found.labels == labels
-    assert found.encode()["scores"] == {"bleu": 49.5}
+    assert found.encode()["scores"] == {"test": {"bleu": 49.5}}
     assert [holds for holds, _ in found.layers] == ["runtime", "model", "code"]
     assert found.digests["service/__main__.py"] == hashlib.sha256(PYTHON).hexdigest()
     assert found.digests["model/checkpoint/weights.safetensors"] == "w" * 64
@@ -197,7 +201,9 @@ def test_an_image_that_build_model_did_not_make_is_said_to_be_foreign(stored: St
 
 
 def test_a_registry_that_does_not_answer_is_one_line_with_the_cause() -> None:
-    with pytest.raises(RegistryUnreachable, match=r"No registry answers at http://127\.0\.0\.1:1 \(connection refused\)"):
+    with pytest.raises(
+        RegistryUnreachable, match=r"No registry answers at http://127\.0\.0\.1:1 \(connection refused\)"
+    ):
         Registry("127.0.0.1:1").tags("r")
 
 

@@ -15,7 +15,9 @@ def test_a_semantic_version_is_read_and_written_unchanged(text: str) -> None:
     assert str(Version.parse(text)) == text
 
 
-@pytest.mark.parametrize("text", ["", "1", "1.0", "v1.0.0", "1.0.0.0", "01.0.0", "1.0.0-", "1.0.0-01", "1.0.0+linux", "latest"])
+@pytest.mark.parametrize(
+    "text", ["", "1", "1.0", "v1.0.0", "1.0.0.0", "01.0.0", "1.0.0-", "1.0.0-01", "1.0.0+linux", "latest"]
+)
 def test_anything_else_is_refused_and_named(text: str) -> None:
     with pytest.raises(VersionInvalid, match="is not a version") as refusal:
         Version.parse(text)
@@ -23,7 +25,16 @@ def test_anything_else_is_refused_and_named(text: str) -> None:
 
 
 def test_versions_are_ordered_as_semver_orders_them() -> None:
-    ordered = ["1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-alpha.beta", "1.0.0-beta.2", "1.0.0-beta.11", "1.0.0", "1.9.0", "1.10.0"]
+    ordered = [
+        "1.0.0-alpha",
+        "1.0.0-alpha.1",
+        "1.0.0-alpha.beta",
+        "1.0.0-beta.2",
+        "1.0.0-beta.11",
+        "1.0.0",
+        "1.9.0",
+        "1.10.0",
+    ]
     assert [str(version) for version in Version.all_of(reversed(ordered))] == ordered
 
 
@@ -33,7 +44,13 @@ def test_tags_that_are_no_versions_are_passed_over() -> None:
 
 @pytest.mark.parametrize(
     ("number", "content"),
-    [("2.0.0", NEW_ARCHITECTURE), ("1.1.0", NEW_WEIGHTS), ("1.0.1", A), ("1.0.1", RESTAMPED), ("1.1.0-rc.1", NEW_ARCHITECTURE)],
+    [
+        ("2.0.0", NEW_ARCHITECTURE),
+        ("1.1.0", NEW_WEIGHTS),
+        ("1.0.1", A),
+        ("1.0.1", RESTAMPED),
+        ("1.1.0-rc.1", NEW_ARCHITECTURE),
+    ],
 )
 def test_a_number_that_says_what_the_content_does_needs_no_warning(number: str, content: Content) -> None:
     assert warning(Version.parse(number), content, Version(1, 0, 0), A) is None

@@ -1,0 +1,114 @@
+"""The command line: what it prints without doing anything, and how it says what is wrong."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from build_model import cli
+
+NOBODY = "127.0.0.1:1"
+COMMANDS = (
+    *("base", "deploy", "evaluate", "inspect", "restamp", "rollback"),
+    *("smoke", "status", "train", "translate", "unlock"),
+)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Runs ``build-model``, with no engine to be found."""
+    monkeypatch.setenv("DOCKER_HOST", f"tcp://{NOBODY}")
+    for name in ("DRAGOMAN_REGISTRY", "DRAGOMAN_AMQP_URL", "DRAGOMAN_CLIENT_AMQP_URL"):
+        monkeypatch.delenv(name, raising=False)
+    return lambda *arguments: CliRunner().invoke(cli.app, arguments, env={"COLUMNS": "120", "NO_COLOR": "1"})
+
+
+def test_bare_it_prints_help_that_names_every_command(run: Callable[..., Result]) -> None:
+    result = run()
+    assert result.exit_code == 0
+    assert set(COMMANDS) <= set(re.findall(r"[a-z]+", result.stdout))
+    assert "build-model --version 1.0.0" in result.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself_and_its_options(run: Callable[..., Result], command: str) -> None:
+    result = run(command, "--help")
+    assert result.exit_code == 0
+    assert "--json" in result.stdout
+
+
+def test_a_version_that_is_none_is_refused_before_anything_is_asked(run: Callable[..., Result]) -> None:
+    result = run("--version", "1.0")
+    assert result.exit_code == 1
+    assert "VersionInvalid: '1.0' is not a version" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (("status",), "EngineUnavailable"),
+        (("unlock",), "EngineUnavailable"),
+        (("rollback",), "EngineUnavailable"),
+        (("--version", "1.0.0"), "EngineUnavailable"),
+        (("smoke", "dragoman/fra-eng:1.0.0", "--amqp-url", f"amqp://{NOBODY}"), "EngineUnavailable"),
+        (("inspect", "dragoman/fra-eng:1.0.0"), "EngineUnavailable"),
+        (("inspect", f"{NOBODY}/dragoman/fra-eng:1.0.0"), "RegistryUnreachable"),
+        (("inspect", "1.0.0", "--registry", NOBODY), "RegistryUnreachable"),
+        (("deploy", "1.0.0", "--registry", NOBODY, "--amqp-url", f"amqp://{NOBODY}"), "RegistryUnreachable"),
+        (("deploy", "one", "--registry", NOBODY, "--amqp-url", f"amqp://{NOBODY}"), "VersionInvalid"),
+        (("translate", "Bonjour.", "--amqp-url", f"amqp://{NOBODY}"), "BrokerUnreachable"),
+        (("translate", "Bonjour.", "--checkpoint", "/nowhere"), "CheckpointFormatError"),
+    ],
+)
+def test_what_cannot_be_reached_or_found_is_one_line_and_one_object(
+    run: Callable[..., Result], arguments: tuple[str, ...], error: str
+) -> None:
+    spoken, machine = run(*arguments), run(*arguments, "--json")
+    assert spoken.exit_code == machine.exit_code != 0
+    assert spoken.stdout == ""
+    assert spoken.stderr.startswith(f"{error}: ")
+    assert spoken.stderr.count("\n") == 1
+    assert json.loads(machine.stdout)["error"] == error
+    assert json.loads(machine.stdout)["message"] == spoken.stderr.removeprefix(f"{error}: ").rstrip("\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (("--version", "1.0.0", "--push"), "say where to"),
+        (("--version", "1.0.0", "--train"), "say how long"),
+        (("--version", "1.0.0", "--train", "--epochs", "1"), "--train and --corpus go together"),
+        (("--version", "1.0.0", "status"), "doesn't go with status"),
+        (("translate", "Bonjour."), "say whom to ask"),
+        (("deploy", "1.0.0", "--registry", NOBODY, "--amqp-url", "amqp://x", "--env", "MAX"), "is not NAME=VALUE"),
+        (("deploy", "1.0.0", "--registry", NOBODY), "--amqp-url"),
+    ],
+)
+def test_options_that_say_nothing_together_are_refused(
+    run: Callable[..., Result], arguments: tuple[str, ...], hint: str
+) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert hint in " ".join(result.stderr.split())
+
+
+def test_a_checkpoint_that_is_not_there_is_named(run: Callable[..., Result], tmp_path: Path) -> None:
+    result = run("--version", "1.0.0", "--checkpoint", str(tmp_path / "none"))
+    assert result.exit_code != 0
+    assert result.stderr.count("\n") <= 2
+
+
+@pytest.mark.parametrize(
+    ("text", "registry", "expected"),
+    [
+        ("1.0.0", "http://10.0.0.1:5000", "10.0.0.1:5000/dragoman/fra-eng:1.0.0"),
+        ("1.0.0", "", "dragoman/fra-eng:1.0.0"),
+        ("other/name:2.0.0", NOBODY, f"{NOBODY}/other/name:2.0.0"),
+        ("ghcr.io/other/name:2.0.0", "", "ghcr.io/other/name:2.0.0"),
+    ],
+)
+def test_an_image_is_named_by_version_or_by_reference(text: str, registry: str, expected: str) -> None:
+    assert str(cli._reference(text, registry, "dragoman/fra-eng")) == expected
