@@ -167,8 +167,9 @@ class Ledger:
     def refused(self, sequence: int, multiple: bool) -> Sequence[Publication]:
         """The broker couldn't take a message, or all up to it: once more, and that's that."""
         taken = self._take(sequence, multiple)
+        for_good = [publication for publication in taken if publication.blamed]
         self._publish_again([publication for publication in taken if not publication.blamed], blamed=True)
-        return self._give_up([publication for publication in taken if publication.blamed])
+        return self._give_up(for_good)
 
     def publishing_closed(self, by_broker: bool) -> Sequence[Publication]:
         """The publishing channel is gone; what it hadn't confirmed goes out once more on the next.

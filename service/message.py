@@ -171,7 +171,7 @@ def _examine_attempts(request: Request, headers: Mapping[Any, Any] | None) -> Re
         return Erroneous(delivery, "crashed")
     if delivery.redelivered and not counted:
         return Retry(delivery, failed)
-    return replace(request, suspect=failed > 0)
+    return replace(request, suspect=delivery.redelivered or marked > 0)
 
 
 def has_usable_reply_to(delivery: Delivery, queue: str) -> bool:
