@@ -102,7 +102,7 @@ class Attention(nn.Module):
         self.value = nn.Linear(2 * config.width, config.width)
 
     def remember(self, encoded: Tensor, mask: Tensor) -> Memory:
-        """``encoded (batch, source_length, 2 * width)``, ``mask (batch, source_length)`` to what a search attends to."""
+        """``encoded (batch, source_length, 2 * width)``, ``mask (batch, source_length)`` to what search attends to."""
         return Memory(self._split(self.key(encoded)), self._split(self.value(encoded)), mask[:, None, None, :])
 
     def forward(self, states: Tensor, memory: Memory) -> Tensor:

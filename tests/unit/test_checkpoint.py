@@ -1,0 +1,112 @@
+"""Checkpoints: what a notebook writes, a translator reads; what doesn't fit is refused."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from model.architecture import Config, Seq2Seq
+from model.checkpoint import Golden, load_checkpoint, read_goldens, save_checkpoint
+from model.errors import ArchitectureMismatch, GoldenMismatch
+from model.fingerprint import MANIFEST, WEIGHTS, Manifest, architecture_hash, file_digest
+from model.lang import Lang
+from model.translator import Translator
+
+LANGS = (
+    Lang.build("fra", ["Je vais dormir.", "Il dort.", "Elle dort."], 80),
+    Lang.build("eng", ["I'm going to sleep.", "He is asleep.", "She is asleep."], 80),
+)
+
+
+def untrained(width: int = 16) -> Seq2Seq:
+    torch.manual_seed(1)
+    return Seq2Seq(Config(len(LANGS[0]), len(LANGS[1]), width=width)).eval()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    save_checkpoint(untrained(), LANGS, tmp_path / "checkpoint")
+    return tmp_path / "checkpoint"
+
+
+def rewrite(folder: Path, **changes: object) -> None:
+    """Changes fields of the manifest and makes its hash right again, as a forger would."""
+    stored = {**json.loads((folder / MANIFEST).read_bytes()), **changes}
+    stored["architecture"] = architecture_hash(stored["code"], stored["config"], stored["tensors"])
+    (folder / MANIFEST).write_text(json.dumps(stored), encoding="utf-8")
+
+
+def test_a_notebook_s_model_translates_after_saving_and_loading(folder: Path) -> None:
+    answers = Translator.load(folder).translate(["Je vais dormir.", "Il dort. Elle dort."])
+    assert [answer.error for answer in answers] == [None, None]
+    assert all(answer.text for answer in answers)
+
+
+def test_the_loaded_model_never_drops_out(folder: Path) -> None:
+    assert not any(module.training for module in load_checkpoint(folder).model.modules())
+
+
+def test_weights_are_stored_in_half_precision_and_come_back_rounded(folder: Path) -> None:
+    loaded = load_checkpoint(folder).model.state_dict()
+    for name, tensor in untrained().state_dict().items():
+        assert torch.equal(loaded[name], tensor.half().float())
+    assert all(entry.startswith("F16") for entry in Manifest.read(folder).tensors.values())
+
+
+def test_saving_twice_gives_the_same_bytes(folder: Path, tmp_path: Path) -> None:
+    save_checkpoint(untrained(), LANGS, tmp_path / "again")
+    for path in folder.iterdir():
+        assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes()
+
+
+def test_a_folder_holds_five_files_and_no_pickle(folder: Path) -> None:
+    names = {"manifest.json", "weights.safetensors", "fra.lang.json", "eng.lang.json", "golden.jsonl"}
+    assert {path.name for path in folder.iterdir()} == names
+
+
+def test_a_vocabulary_of_another_training_is_refused_when_saving(tmp_path: Path) -> None:
+    other = Lang.build("fra", ["Un tout autre corpus, bien plus varié."], 60)
+    with pytest.raises(ArchitectureMismatch, match="fra"):
+        save_checkpoint(untrained(), (other, LANGS[1]), tmp_path / "checkpoint")
+
+
+def test_a_config_that_builds_other_tensors_is_refused(folder: Path) -> None:
+    rewrite(folder, config={**Manifest.read(folder).config, "width": 32})
+    with pytest.raises(ArchitectureMismatch, match="don't fit the network"):
+        load_checkpoint(folder)
+
+
+def test_a_config_with_more_layers_than_the_weights_is_refused(folder: Path) -> None:
+    rewrite(folder, config={**Manifest.read(folder).config, "encoder_layers": 3})
+    with pytest.raises(ArchitectureMismatch, match="lack"):
+        load_checkpoint(folder)
+
+
+def test_a_config_that_builds_nothing_is_refused(folder: Path) -> None:
+    rewrite(folder, config={**Manifest.read(folder).config, "heads": 7, "depth": 3})
+    with pytest.raises(ArchitectureMismatch, match="builds no network"):
+        load_checkpoint(folder)
+
+
+def test_weights_of_another_width_are_refused_even_with_a_matching_checksum(folder: Path, tmp_path: Path) -> None:
+    save_checkpoint(untrained(32), LANGS, tmp_path / "wide")
+    shutil.copyfile(tmp_path / "wide" / WEIGHTS, folder / WEIGHTS)
+    stored = json.loads((folder / MANIFEST).read_bytes())
+    (folder / MANIFEST).write_text(json.dumps({**stored, "weights": file_digest(folder / WEIGHTS)}), encoding="utf-8")
+    with pytest.raises(ArchitectureMismatch, match="tensor"):
+        load_checkpoint(folder)
+
+
+def test_goldens_are_translated_in_the_self_test(tmp_path: Path) -> None:
+    save_checkpoint(untrained(), LANGS, tmp_path / "one")
+    answer = Translator.load(tmp_path / "one").translate(["Il dort."])[0].text
+    save_checkpoint(untrained(), LANGS, tmp_path / "right", goldens=[Golden("Il dort.", answer)])
+    save_checkpoint(untrained(), LANGS, tmp_path / "wrong", goldens=[Golden("Il dort.", "He sleeps.")])
+    assert read_goldens(tmp_path / "right") == (Golden("Il dort.", answer),)
+    Translator.load(tmp_path / "right").self_test()
+    with pytest.raises(GoldenMismatch) as refused:
+        Translator.load(tmp_path / "wrong").self_test()
+    assert "Il dort." in str(refused.value)
+    assert "He sleeps." in str(refused.value)
