@@ -81,7 +81,7 @@ Corpus = Annotated[
     str,
     typer.Option(
         metavar="FILE|tutorial",
-        help="Lines of French<TAB>English, gzipped or not; or `tutorial`: the PyTorch tutorial's, fetched once.",
+        help="Lines of French, a tab, English, gzipped or not; or `tutorial`: the PyTorch tutorial's, fetched once.",
     ),
 ]
 Dev = Annotated[
@@ -208,7 +208,7 @@ def inspect(
 
 @app.command()
 def deploy(
-    version: Annotated[str, typer.Argument(metavar="VERSION")],
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="A version that the registry has.")],
     amqp_url: AmqpUrl,
     registry: RegistryAddress,
     client_amqp_url: ClientAmqpUrl = "",
@@ -423,7 +423,7 @@ def main() -> None:
     """The entry point of ``build-model``."""
     # Without a handler, Python prints pika's own account of a failed connection, traceback and all.
     logging.getLogger("pika").addHandler(logging.NullHandler())
-    app()
+    app(prog_name="build-model")
 
 
 def _progress(as_json: bool) -> report.Progress:

@@ -1,0 +1,136 @@
+"""The guard: one thing changed, in the image or in the clone, and nothing starts and nothing is built."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from build_model.engine import Engine
+from model.fingerprint import architecture_hash, file_digest
+
+from .conftest import ROOT, BuildModel, Derive, Version
+
+CHECKPOINT = Path("model/checkpoint")
+CLONE = ("model", "service", "build", "requirements", "Dockerfile", "VERSION")
+MISMATCH = 78
+
+Change = Callable[[Path], tuple[Path, bytes]]
+
+
+def add_constant(name: str) -> Change:
+    """A constant more in a file of the model's code."""
+    return lambda root: (Path("model") / name, (root / "model" / name).read_bytes() + b"\nADDED = 1\n")
+
+
+def add_comment(name: str) -> Change:
+    """A comment more."""
+    return lambda root: (Path("model") / name, b"# A comment.\n" + (root / "model" / name).read_bytes())
+
+
+def flip_bit(root: Path) -> tuple[Path, bytes]:
+    """The last bit of the weights flipped."""
+    content = bytearray((root / CHECKPOINT / "weights.safetensors").read_bytes())
+    content[-1] ^= 1
+    return CHECKPOINT / "weights.safetensors", bytes(content)
+
+
+def truncate_lang(root: Path) -> tuple[Path, bytes]:
+    """Half a vocabulary."""
+    content = (root / CHECKPOINT / "fra.lang.json").read_bytes()
+    return CHECKPOINT / "fra.lang.json", content[: len(content) // 2]
+
+
+def change_golden(root: Path) -> tuple[Path, bytes]:
+    """Another translation in the first golden."""
+    first, *others = (root / CHECKPOINT / "golden.jsonl").read_text("utf-8").splitlines()
+    changed = json.dumps({**json.loads(first), "target": "Something else."}, ensure_ascii=False)
+    return CHECKPOINT / "golden.jsonl", ("\n".join([changed, *others]) + "\n").encode()
+
+
+def widen_config(root: Path) -> tuple[Path, bytes]:
+    """A config that builds other tensors, with an architecture hash that holds for it."""
+    manifest: dict[str, Any] = json.loads((root / CHECKPOINT / "manifest.json").read_text("utf-8"))
+    manifest["config"]["width"] *= 2
+    manifest["architecture"] = architecture_hash(manifest["code"], manifest["config"], manifest["tensors"])
+    return CHECKPOINT / "manifest.json", json.dumps(manifest).encode()
+
+
+CHANGES = [
+    pytest.param(add_constant("architecture.py"), "architecture.py", id="constant in architecture.py"),
+    pytest.param(add_constant("lang.py"), "lang.py", id="constant in lang.py"),
+    pytest.param(add_constant("normalize.py"), "normalize.py", id="constant in normalize.py"),
+    pytest.param(widen_config, "config", id="config of other tensors"),
+    pytest.param(flip_bit, "weights.safetensors", id="flipped bit"),
+    pytest.param(truncate_lang, "fra.lang.json", id="truncated vocabulary"),
+    pytest.param(change_golden, "golden.jsonl", id="changed golden"),
+]
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A copy of the repository's code and released checkpoint."""
+    for name in CLONE:
+        source = ROOT / name
+        copy = shutil.copytree if source.is_dir() else shutil.copyfile
+        copy(source, tmp_path / name)
+    return tmp_path
+
+
+@pytest.mark.parametrize(("change", "named"), CHANGES)
+def test_the_service_in_the_image_ends_with_78_and_names_what_differs(
+    released: Version, engine: Engine, derive: Derive, tmp_path: Path, change: Change, named: str
+) -> None:
+    for path in ("model/architecture.py", "model/lang.py", "model/normalize.py", *checkpoint_files()):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        inside = f"/opt/dragoman/{path}"
+        (tmp_path / path).write_bytes(engine.read_files(released.reference, [inside])[inside])
+    path, content = change(tmp_path)
+    image = derive(released.reference, {f"opt/dragoman/{path}": content})
+    # No network, and the default broker: a connection attempt would be made for ever, or end with 69.
+    outcome = engine.run_to_end(image, ("python3", "-m", "service"), network="none", seconds=120)
+    assert outcome.exit_code == MISMATCH, outcome.log
+    assert named in outcome.log
+    assert "connect" not in outcome.log.lower()
+
+
+@pytest.mark.parametrize(("change", "named"), CHANGES)
+def test_build_model_refuses_and_names_what_differs(
+    clone: Path, engine: Engine, build_model: BuildModel, change: Change, named: str
+) -> None:
+    path, content = change(clone)
+    (clone / path).write_bytes(content)
+    ran = build_model("--version", "9.9.9", "--repository", "dragoman/refused", "--json", root=clone)
+    assert ran.exit_code == MISMATCH, ran.stdout + ran.stderr
+    assert named in ran.object["message"]
+    assert not (clone / "artifacts").exists()
+    assert engine.image("dragoman/refused:9.9.9") is None
+
+
+def test_a_golden_that_the_model_does_not_translate_so_is_refused_whatever_the_manifest_says(
+    clone: Path, engine: Engine, build_model: BuildModel
+) -> None:
+    path, content = change_golden(clone)
+    (clone / path).write_bytes(content)
+    manifest = json.loads((clone / CHECKPOINT / "manifest.json").read_text("utf-8"))
+    manifest["golden"] = file_digest(clone / path)
+    (clone / CHECKPOINT / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    ran = build_model("--version", "9.9.9", "--json", root=clone)
+    assert ran.exit_code == MISMATCH
+    assert ran.object["error"] == "GoldenMismatch"
+    assert "Something else." in ran.object["message"]
+
+
+def test_a_comment_more_changes_nothing(clone: Path, engine: Engine, build_model: BuildModel) -> None:
+    for name in ("architecture.py", "lang.py", "normalize.py"):
+        path, content = add_comment(name)(clone)
+        (clone / path).write_bytes(content)
+    ran = build_model("--version", "9.9.9", "--dry-run", "--json", root=clone)
+    assert ran.exit_code == 0, ran.stdout
+
+
+def checkpoint_files() -> list[str]:
+    """The released checkpoint's files."""
+    return [str(CHECKPOINT / file.name) for file in (ROOT / CHECKPOINT).iterdir()]

@@ -1,0 +1,102 @@
+"""What every image must be and do: `pytest tests/black_box --image REF` asks it of any tag."""
+
+import json
+import re
+
+from build_model import smoke
+from build_model.engine import Engine
+from build_model.report import silent
+
+from .conftest import Urls
+
+FILES = """
+model/__init__.py
+model/architecture.py
+model/checkpoint.py
+model/checkpoint/eng.lang.json
+model/checkpoint/fra.lang.json
+model/checkpoint/golden.jsonl
+model/checkpoint/manifest.json
+model/checkpoint/weights.safetensors
+model/errors.py
+model/fingerprint.py
+model/lang.py
+model/normalize.py
+model/search.py
+model/segment.py
+model/translator.py
+service/__init__.py
+service/__main__.py
+service/batcher.py
+service/consumer.py
+service/health.py
+service/ledger.py
+service/log.py
+service/message.py
+service/metrics.py
+service/settings.py
+"""
+"""All that is under /opt/dragoman, written by hand: whatever else gets in is noticed here."""
+
+
+def test_the_smoke_test_passes(image: str, engine: Engine, urls: Urls) -> None:
+    checks = smoke.run(smoke.Trial(image, urls.container, urls.client, "bridge"), engine, silent())
+    assert len(checks) == 6
+
+
+def test_its_self_test_passes_hardened_and_with_no_network(image: str, engine: Engine) -> None:
+    outcome = engine.run_to_end(image, ("python3", "-m", "service", "self-test"), network="none", seconds=120)
+    assert outcome.exit_code == 0, outcome.log
+
+
+def test_the_application_folder_holds_these_files_and_no_others(image: str, engine: Engine) -> None:
+    listing = (
+        "import pathlib; root = pathlib.Path('/opt/dragoman'); "
+        "[print(path.relative_to(root)) for path in root.rglob('*') if not path.is_dir()]"
+    )
+    outcome = engine.run_to_end(image, ("python3", "-c", listing), network="none", seconds=60)
+    assert sorted(outcome.log.split()) == FILES.split()
+
+
+def test_it_holds_no_compiler_no_pip_and_no_training_code(image: str, engine: Engine) -> None:
+    question = (
+        "import importlib.util, shutil; "
+        "print([n for n in ('cc', 'gcc', 'g++', 'ld', 'make', 'pip', 'pip3') if shutil.which(n)], "
+        "[n for n in ('pip', 'setuptools', 'build_model', 'sacrebleu', 'matplotlib') if importlib.util.find_spec(n)])"
+    )
+    outcome = engine.run_to_end(image, ("python3", "-c", question), network="none", seconds=60)
+    assert outcome.log.strip() == "[] []"
+
+
+def test_it_is_python_3_11_on_debian_and_not_root(image: str, engine: Engine) -> None:
+    question = (
+        "import os, sys, platform; "
+        "print(sys.version_info[:2], platform.freedesktop_os_release()['ID'], os.getuid(), "
+        "os.access('/opt/dragoman', os.W_OK))"
+    )
+    outcome = engine.run_to_end(image, ("python3", "-c", question), network="none", seconds=60)
+    assert outcome.log.strip() == "(3, 11) debian 10001 False"
+
+
+def test_its_config_names_user_command_and_health_check(image: str, engine: Engine) -> None:
+    config = engine.client.images.get(image).attrs
+    assert config["Architecture"] == "amd64"
+    assert config["Config"]["User"] == "10001:10001"
+    assert config["Config"]["Cmd"] == ["python3", "-m", "service"]
+    assert config["Config"]["WorkingDir"] == "/opt/dragoman"
+    assert config["Config"]["Healthcheck"]["Test"] == ["CMD", "python3", "-m", "service", "health"]
+
+
+def test_its_labels_are_those_of_the_manifest_inside(image: str, engine: Engine) -> None:
+    found = engine.image(image)
+    assert found is not None
+    path = "/opt/dragoman/model/checkpoint/manifest.json"
+    manifest = json.loads(engine.read_files(found.id, [path])[path])
+    labels = found.labels
+    assert labels["org.opencontainers.image.version"] == manifest["version"]
+    assert labels["dragoman.architecture"] == manifest["architecture"]
+    assert labels["dragoman.weights"] == manifest["weights"]
+    for name in ("dragoman.artifact", "dragoman.langs", "dragoman.runtime"):
+        assert re.fullmatch("[0-9a-f]{64}", labels[name]), name
+    for name in ("title", "description", "licenses", "revision", "base.name", "base.digest"):
+        assert labels[f"org.opencontainers.image.{name}"], name

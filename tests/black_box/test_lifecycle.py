@@ -1,0 +1,366 @@
+"""A version's way from a checkpoint to a queue and back, over a real engine, registry and broker."""
+
+import json
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from build_model.engine import Engine
+from build_model.registry import Reference, Registry
+from build_model.report import silent
+from build_model.rpc import Answer, Broker, Parcel
+
+from .conftest import BuildModel, Derive, Ran, Urls, Version
+
+SENTENCE = "Elle est contente."
+NOBODY = "127.0.0.1:1"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A deployment of these tests: its name is its queue's, too."""
+
+    name: str
+    registry: str
+    repository: str
+    urls: Urls
+    build_model: BuildModel
+
+    def deploy(self, version: str, *arguments: str, repository: str = "") -> Ran:
+        """`build-model deploy` to this place."""
+        where = ("--registry", self.registry, "--repository", repository or self.repository, "--name", self.name)
+        broker = ("--amqp-url", self.urls.container, "--client-amqp-url", self.urls.client)
+        queue = ("--env", f"RPC_QUEUE={self.name}")
+        return self.build_model("deploy", version, *where, *broker, *queue, *arguments, "--json")
+
+    def command(self, name: str, *arguments: str) -> Ran:
+        """Any other command about this place."""
+        return self.build_model(name, *arguments, "--name", self.name, "--json")
+
+    def versions(self) -> list[str]:
+        """The version of each replica that runs."""
+        return [replica["version"] for replica in self.command("status").object["replicas"]]
+
+    def ask(self, *texts: str) -> list[Answer]:
+        """Translations over the queue."""
+        with Broker(self.urls.client) as broker:
+            return broker.ask(self.name, list(texts), 60)
+
+
+@pytest.fixture(scope="module")
+def place(engine: Engine, registry: str, repository: str, urls: Urls, build_model: BuildModel) -> Iterator[Place]:
+    """A place of its own for this module; nothing of it is left afterwards."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    yield Place(name, registry, repository, urls, build_model)
+    for container in engine.containers({"dragoman.deployment": name}):
+        engine.remove(container.id)
+    with Broker(urls.client) as broker:
+        for queue in (name, f"{name}.quarantine"):
+            broker.delete(queue)
+
+
+@contextmanager
+def asking(place: Place) -> Iterator[list[Answer]]:
+    """Asks one sentence after the other while the block runs; the answers so far. One that isn't answered is an error."""
+    answers: list[Answer] = []
+    failures: list[Exception] = []
+    done = threading.Event()
+
+    def ask() -> None:
+        try:
+            with Broker(place.urls.client) as broker:
+                while not done.is_set():
+                    answers.extend(broker.ask(place.name, [SENTENCE], 60))
+        except Exception as error:  # noqa: BLE001 (raised again in the test's own thread)
+            failures.append(error)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield answers
+    finally:
+        done.set()
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+# Build, push, pull
+
+
+def test_a_build_names_its_reference_image_layers_and_hash(released: Version, engine: Engine) -> None:
+    built = released.built
+    image = engine.image(released.reference)
+    assert image is not None
+    assert built["reference"] == released.reference
+    assert built["image"] == image.id
+    assert built["architecture"] == image.labels["dragoman.architecture"]
+    assert [layer["holds"] for layer in built["layers"]][-2:] == ["model", "code"]
+    assert built["layers"][-1]["bytes"] < 1_000_000
+
+
+def test_pushing_the_same_version_with_the_same_content_does_nothing(
+    build_model: BuildModel, released: Version, registry: str, repository: str
+) -> None:
+    ran = build_model("--version", "1.0.0", "--registry", registry, "--repository", repository, "--push", "--json")
+    assert ran.exit_code == 0
+    assert ran.object["built"] is False
+    assert ran.object["digest"] == released.built["digest"]
+
+
+def test_pushing_the_same_version_with_other_content_is_refused_with_what_differs(
+    build_model: BuildModel, released: Version, registry: str, repository: str, other_checkpoint: Path
+) -> None:
+    where = ("--registry", registry, "--repository", repository, "--push")
+    ran = build_model("--version", "1.0.0", "--checkpoint", str(other_checkpoint), *where, "--json")
+    assert ran.exit_code != 0
+    assert ran.object["error"] == "TagExists"
+    differing = {line.split(":")[0].strip() for line in ran.object["message"].splitlines()[1:-1]}
+    names = ("manifest.json", "golden.jsonl", "weights.safetensors", "fra.lang.json", "eng.lang.json")
+    assert differing == {f"model/checkpoint/{name}" for name in names}
+    labels = Registry(registry).labels(Reference(registry, repository, "1.0.0"))
+    assert labels["dragoman.artifact"] == released.built["artifact"]
+
+
+def test_the_same_content_gives_the_same_layers_however_old_the_files_are(
+    build_model: BuildModel, released: Version, engine: Engine, repository: str
+) -> None:
+    layers = image_layers(engine, released.reference)
+    for file in (Path(__file__).parents[2] / "model").glob("*.py"):
+        file.touch()
+    engine.client.images.remove(f"{repository}:1.0.0", force=True)
+    engine.client.images.remove(released.reference, force=True)
+    ran = build_model("--version", "1.0.0", "--repository", repository, "--json")
+    assert ran.exit_code == 0, ran.stdout
+    assert ran.object["artifact"] == released.built["artifact"]
+    assert image_layers(engine, f"{repository}:1.0.0") == layers
+
+
+def test_a_version_is_inspected_in_the_registry_and_not_pulled(
+    build_model: BuildModel, second: Version, engine: Engine
+) -> None:
+    forget(engine, second)
+    ran = build_model("inspect", second.reference, "--json")
+    assert ran.exit_code == 0
+    assert ran.object["labels"]["org.opencontainers.image.version"] == "2.0.0"
+    assert ran.object["manifest"]["version"] == "2.0.0"
+    assert ran.object["digest"] == second.built["digest"]
+    assert "bleu" in json.dumps(ran.object["scores"])
+    assert engine.image(second.reference) is None
+
+
+def test_a_version_pulled_by_tag_is_the_one_that_was_pushed(second: Version, engine: Engine) -> None:
+    forget(engine, second)
+    image = engine.pull(second.reference, silent())
+    assert f"{second.reference.rpartition(':')[0]}@{second.built['digest']}" in image.digests
+    assert image.labels["dragoman.artifact"] == second.built["artifact"]
+
+
+def test_a_second_version_shares_the_runtime_and_has_its_own_model(
+    released: Version, second: Version, engine: Engine
+) -> None:
+    first_layers, second_layers = image_layers(engine, released.reference), image_layers(engine, second.reference)
+    assert first_layers[:-2] == second_layers[:-2]
+    assert set(first_layers[-2:]).isdisjoint(second_layers[-2:])
+
+
+def test_a_dry_run_says_what_would_be_built_and_warns_of_the_number(
+    build_model: BuildModel, released: Version, registry: str, repository: str, other_checkpoint: Path
+) -> None:
+    where = ("--registry", registry, "--repository", repository)
+    ran = build_model("--version", "1.0.1", "--checkpoint", str(other_checkpoint), *where, "--dry-run", "--json")
+    assert ran.exit_code == 0
+    assert "its architecture is another one" in ran.object["warning"]
+    assert "1.0.1" not in Registry(registry).tags(repository)
+
+
+# Deploy, roll back
+
+
+def test_versions_are_deployed_rolled_back_and_rolled_forward_with_every_request_answered(
+    place: Place, released: Version, second: Version, audit_log: Path
+) -> None:
+    first = place.deploy("1.0.0", "--replicas", "2")
+    assert first.exit_code == 0, first.stdout + first.stderr
+    assert first.object["previous"] is None
+    assert place.versions() == ["1.0.0", "1.0.0"]
+    (answer,) = place.ask(SENTENCE)
+    assert (answer.version, answer.error) == ("1.0.0", None)
+    assert answer.architecture == released.built["architecture"]
+
+    with asking(place) as answers:
+        deployed = place.deploy("2.0.0")
+    assert deployed.exit_code == 0, deployed.stdout
+    assert deployed.object["previous"] == f"{released.reference}@{released.built['digest']}"
+    assert len(deployed.object["drained"]) == 2
+    assert place.versions() == ["2.0.0"]
+    assert {answer.version for answer in answers} == {"1.0.0", "2.0.0"}
+    assert place.ask(SENTENCE)[0].version == "2.0.0"
+
+    with asking(place) as answers:
+        back = place.command("rollback")
+    assert back.exit_code == 0, back.stdout
+    assert place.versions() == ["1.0.0"]
+    assert {answer.version for answer in answers} == {"1.0.0", "2.0.0"}
+
+    forward = place.command("rollback")
+    assert forward.exit_code == 0, forward.stdout
+    assert place.versions() == ["2.0.0"]
+
+    actions = [json.loads(line) for line in audit_log.read_text().splitlines()]
+    done = [action["what"] for action in actions if action.get("name") == place.name]
+    assert done == ["deploy", "deploy", "rollback", "rollback"]
+    assert all(action["exit_code"] == 0 for action in actions if action["what"] == "drain")
+
+
+def test_a_version_that_serves_already_is_left_alone(place: Place, second: Version) -> None:
+    before = place.command("status").object["replicas"]
+    ran = place.deploy("2.0.0")
+    assert ran.exit_code == 0
+    assert ran.object["changed"] is False
+    after = place.command("status").object["replicas"]
+    assert [replica["name"] for replica in after] == [replica["name"] for replica in before]
+
+
+def test_a_replica_that_met_erroneous_input_comes_back_and_serves(
+    place: Place, second: Version, broker: Broker
+) -> None:
+    (answer,) = broker.exchange(place.name, [Parcel(b"Bonjour \xff")], 60)
+    assert answer.error == "not-utf8"
+    assert place.ask(SENTENCE)[0].version == "2.0.0"
+    assert place.command("status").object["replicas"][0]["restarts"] == 1
+    quarantined = broker.take_one(f"{place.name}.quarantine", 10)
+    assert quarantined is not None
+    assert quarantined.body == b"Bonjour \xff"
+    assert quarantined.headers["x-model-version"] == "2.0.0"
+
+
+def test_a_version_that_fails_its_smoke_test_is_not_deployed_and_the_old_one_serves(
+    place: Place, second: Version, engine: Engine, derive: Derive, registry: str
+) -> None:
+    weights = "opt/dragoman/model/checkpoint/weights.safetensors"
+    content = bytearray(engine.read_files(second.reference, [f"/{weights}"])[f"/{weights}"])
+    content[-1] ^= 1
+    repository = f"{place.repository}-damaged"
+    engine.tag(derive(second.reference, {weights: bytes(content)}), f"{registry}/{repository}:2.0.0")
+    engine.push(f"{registry}/{repository}:2.0.0", silent())
+
+    ran = place.deploy("2.0.0", repository=repository)
+    assert ran.exit_code != 0
+    assert ran.object["error"] == "SmokeFailed"
+    assert "ended with 78" in ran.object["message"]
+    assert place.versions() == ["2.0.0"]
+    assert place.ask(SENTENCE)[0].version == "2.0.0"
+    assert not engine.containers({"dragoman.deployment": place.name, "dragoman.role": "candidate"})
+
+
+def test_an_image_whose_labels_lie_is_not_deployed(
+    place: Place, second: Version, engine: Engine, registry: str
+) -> None:
+    repository = f"{place.repository}-renamed"
+    engine.tag(second.reference, f"{registry}/{repository}:3.0.0")
+    engine.push(f"{registry}/{repository}:3.0.0", silent())
+    ran = place.deploy("3.0.0", repository=repository)
+    assert ran.exit_code != 0
+    assert ran.object["error"] == "LabelsFalse"
+
+
+def test_a_broker_that_only_this_side_can_reach_fails_the_candidate_and_nothing_else(
+    place: Place, second: Version
+) -> None:
+    ran = place.build_model(
+        *("deploy", "1.0.0", "--registry", place.registry, "--repository", place.repository, "--name", place.name),
+        *("--amqp-url", f"amqp://guest:guest@{NOBODY}/%2F", "--client-amqp-url", place.urls.client, "--json"),
+    )
+    assert ran.exit_code != 0
+    assert ran.object["error"] == "SmokeFailed"
+    assert "ended with 69" in ran.object["message"]
+    assert place.versions() == ["2.0.0"]
+
+
+def test_a_second_deploy_at_the_same_time_is_refused_until_unlocked(
+    place: Place, second: Version, engine: Engine
+) -> None:
+    from build_model.deploy import WHAT, WHEN, WHO, lock_name  # noqa: PLC0415 (what a lock looks like)
+    from build_model.engine import ContainerSpec  # noqa: PLC0415
+
+    labels = {WHO: "somebody@elsewhere", WHEN: "2026-01-01T00:00:00+00:00", WHAT: "deploy 9.9.9"}
+    labels |= {"dragoman.deployment": place.name, "dragoman.role": "lock"}
+    engine.create(ContainerSpec(lock_name(place.name), second.reference, "none", False, {}, labels))
+
+    refused = place.deploy("1.0.0")
+    assert refused.object["error"] == "DeployLocked"
+    assert "somebody@elsewhere holds it since 2026-01-01" in refused.object["message"]
+    assert f"build-model unlock --name {place.name}" in refused.object["message"]
+    assert place.command("status").object["lock"]["dragoman.lock.what"] == "deploy 9.9.9"
+
+    assert place.command("unlock").object["unlocked"] is True
+    assert place.command("status").object["lock"] is None
+    assert place.deploy("2.0.0").exit_code == 0
+
+
+# What can't be done is said in one line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "error"),
+    [
+        (("deploy", "9.9.9", "--registry", "{registry}", "--amqp-url", "{amqp}"), {}, "VersionUnknown"),
+        (("deploy", "1.0.0", "--registry", NOBODY, "--amqp-url", "{amqp}"), {}, "RegistryUnreachable"),
+        (("deploy", "1.0.0", "--registry", "{registry}", "--amqp-url", "amqp://" + NOBODY), {}, "BrokerUnreachable"),
+        (
+            ("deploy", "1.0.0", "--registry", "{registry}", "--amqp-url", "{amqp}"),
+            {"DOCKER_HOST": f"tcp://{NOBODY}"},
+            "EngineUnavailable",
+        ),
+        (("rollback", "--name", "nobody"), {}, "NothingDeployed"),
+        (("translate", "Bonjour.", "--amqp-url", "{amqp}", "--queue", "nobody.asked"), {}, "QueueMissing"),
+        (("smoke", "dragoman/none:1.0.0", "--amqp-url", "{amqp}"), {}, "SmokeFailed"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_and_a_non_zero_exit(
+    build_model: BuildModel,
+    released: Version,
+    registry: str,
+    repository: str,
+    urls: Urls,
+    arguments: tuple[str, ...],
+    environment: dict[str, str],
+    error: str,
+) -> None:
+    given = [argument.format(registry=registry, amqp=urls.client) for argument in arguments]
+    if "deploy" in given:
+        given += ["--repository", repository, "--name", "nobody"]
+    ran = build_model(*given, environment=environment)
+    assert ran.exit_code != 0
+    assert ran.stdout == ""
+    said = [line for line in ran.stderr.splitlines() if ": " in line]
+    assert said[-1].startswith(f"{error}: ")
+    assert "Traceback" not in ran.stderr
+
+
+def test_a_sentence_is_translated_over_the_queue_from_the_command_line(place: Place, second: Version) -> None:
+    ran = place.build_model("translate", SENTENCE, "123", "--amqp-url", place.urls.client, "--queue", place.name)
+    assert ran.exit_code == 0, ran.stderr
+    first, fallback = ran.stdout.splitlines()
+    assert first
+    assert fallback == "Could not translate. Try 'Je vais dormir.'"
+
+
+def image_layers(engine: Engine, reference: str) -> tuple[str, ...]:
+    """The digests of an image's layers."""
+    image = engine.image(reference)
+    assert image is not None
+    return image.layers
+
+
+def forget(engine: Engine, version: Version) -> None:
+    """Remove every name of a version from the engine."""
+    image = engine.image(version.reference)
+    if image is not None:
+        engine.client.images.remove(image.id, force=True)
