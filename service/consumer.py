@@ -92,9 +92,9 @@ def connection_parameters(settings: Settings, name: str) -> Any:
 def guard_decoder() -> None:
     """Makes pika survive header values that Python can't hold.
 
-    pika 1.4.4 raises inside its decoder on a timestamp past the year 9999 (pika issue 1698), on a number that is not
-    finite and on tables nested hundreds deep. The connection is lost, the message comes again, and so for ever. To be
-    removed with the first release that decodes all three.
+    pika 1.4.4 raises inside its decoder on a timestamp past the year 9999 (pika issue 1698) and on tables nested hundreds
+    deep. The connection is lost, the message comes again, and so for ever. To be removed with the first release that
+    decodes both.
     """
     decode = pika.data.decode_value
 
@@ -113,10 +113,6 @@ def _decode_oddity(encoded: bytes, offset: int) -> tuple[Any, int]:
     match encoded[offset : offset + 1]:
         case b"T":
             return struct.unpack_from(">Q", encoded, offset + 1)[0], offset + 9
-        case b"f":
-            return str(struct.unpack_from(">f", encoded, offset + 1)[0]), offset + 5
-        case b"d":
-            return str(struct.unpack_from(">d", encoded, offset + 1)[0]), offset + 9
         case b"A" | b"F":
             (length,) = struct.unpack_from(">I", encoded, offset + 1)
             return "dropped, nested too deep", offset + 5 + length

@@ -228,13 +228,15 @@ class Books(RuleBasedStateMachine):
     # The broker
 
     @precondition(lambda self: self.on_the_wire)
-    @rule(data=st.data(), multiple=st.booleans(), taken=st.booleans(), returned=st.booleans())
-    def confirm(self, data: st.DataObject, multiple: bool, taken: bool, returned: bool) -> None:
+    @rule(data=st.data(), multiple=st.booleans(), taken=st.booleans(), returned=st.booleans(), ack=st.booleans())
+    def confirm(self, data: st.DataObject, multiple: bool, taken: bool, returned: bool, ack: bool) -> None:
         sequence = data.draw(st.sampled_from(sorted(self.on_the_wire)))
         if returned:
             self.returned.add(sequence)
             self.ledger.returned(self.on_the_wire[sequence][2])
         self.settle(sequence, multiple, taken)
+        if ack:
+            self.ack()
 
     def settle(self, sequence: int, multiple: bool, taken: bool) -> None:
         for number in [each for each in self.on_the_wire if each == sequence or (multiple and each < sequence)]:
@@ -288,4 +290,4 @@ class Books(RuleBasedStateMachine):
 
 
 TestBooks = Books.TestCase
-TestBooks.settings = settings(max_examples=200, stateful_step_count=30, deadline=None)
+TestBooks.settings = settings(max_examples=300, stateful_step_count=30, deadline=None)

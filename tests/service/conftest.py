@@ -1,0 +1,92 @@
+"""A broker that answers, queues of a test's own, and services that end with it."""
+
+import os
+import shlex
+import socket
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+from service_process import ROOT, Client, Service, application_folder
+from tcp_proxy import Proxy
+
+
+def _broker_url() -> str | None:
+    """The broker of the environment, else the one that `deploy/local up` wrote down."""
+    if url := os.environ.get("AMQP_URL"):
+        return url
+    local = ROOT / ".local" / "env"
+    lines = shlex.split(local.read_text(encoding="utf-8")) if local.exists() else []
+    return dict(line.split("=", 1) for line in lines if "=" in line).get("AMQP_URL")
+
+
+@pytest.fixture(scope="session")
+def amqp_url() -> str:
+    """The URL of a broker that answers."""
+    url = _broker_url()
+    if url is not None:
+        parts = urlsplit(url)
+        try:
+            socket.create_connection((parts.hostname or "", parts.port or 5672), timeout=5).close()
+        except OSError:
+            url = None
+    if url is None:
+        refuse = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        refuse("no broker answers: `deploy/local up` brings one up")
+    return url
+
+
+@pytest.fixture
+def request_queue(amqp_url: str) -> str:
+    """A queue name of the test's own."""
+    return f"test-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def client(amqp_url: str, request_queue: str) -> Iterator[Client]:
+    """A client of that queue; what the test made on the broker goes with it."""
+    each = Client(amqp_url, request_queue)
+    yield each
+    each.close()
+
+
+@pytest.fixture
+def proxy(amqp_url: str) -> Iterator[Proxy]:
+    """A way to the broker that can be damaged."""
+    parts = urlsplit(amqp_url)
+    with Proxy(parts.hostname or "", parts.port or 5672) as each:
+        yield each
+
+
+@pytest.fixture
+def through(amqp_url: str) -> Callable[[int], str]:
+    """The broker's URL with another port on this machine."""
+
+    def url(port: int) -> str:
+        parts = urlsplit(amqp_url)
+        return urlunsplit(parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{port}"))
+
+    return url
+
+
+@pytest.fixture(scope="session")
+def application(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The application folder with the model that obeys."""
+    return application_folder(tmp_path_factory.mktemp("application") / "dragoman")
+
+
+@pytest.fixture
+def start(application: Path, tmp_path: Path, amqp_url: str, request_queue: str) -> Iterator[Callable[..., Service]]:
+    """Starts a service with settings of the test's choice."""
+    services: list[Service] = []
+
+    def start(**settings: str) -> Service:
+        environment = {"AMQP_URL": amqp_url, "RPC_QUEUE": request_queue} | settings
+        services.append(Service(application, tmp_path / f"service-{len(services)}", environment))
+        return services[-1]
+
+    yield start
+    for service in services:
+        service.end()

@@ -1,0 +1,180 @@
+"""`python -m service` as a process of its own, and a client that talks to it over a real broker."""
+
+import json
+import os
+import queue
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import pika
+
+ROOT = Path(__file__).resolve().parents[2]
+STAND_IN = Path(__file__).parent / "stand_in"
+PATIENCE_SECONDS = 30.0
+
+
+def application_folder(folder: Path) -> Path:
+    """A folder like the one in the image, with the service as it is and a model that obeys."""
+    (folder / "model").mkdir(parents=True)
+    for source in (ROOT / "model" / "__init__.py", ROOT / "model" / "errors.py", STAND_IN / "translator.py"):
+        shutil.copy(source, folder / "model")
+    shutil.copytree(ROOT / "service", folder / "service", ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE_SECONDS) -> Any:
+    """Waits for a condition, and says what it was where it doesn't come."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
+        time.sleep(0.02)
+    return found
+
+
+class Service:
+    """A running `python -m service`."""
+
+    def __init__(self, application: Path, scratch: Path, environment: dict[str, str]) -> None:
+        scratch.mkdir()
+        inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        self.environment = inherited | {"TMPDIR": str(scratch), "PYTHONDONTWRITEBYTECODE": "1"} | environment
+        self._application = application
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "service"], cwd=application, env=self.environment, stderr=subprocess.PIPE, text=True
+        )
+        self.lines: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.lines.append(line)
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """The log so far."""
+        return [json.loads(line) for line in self.lines]
+
+    def says(self, text: str) -> Self:
+        """Waits for an event."""
+        until(lambda: any(text in event["event"] for event in self.events), f"{text!r} in the log: {self.lines}")
+        return self
+
+    def ready(self) -> Self:
+        """Waits until the service serves."""
+        return self.says("serving")
+
+    def health(self, kind: str) -> bool:
+        """What the probe says."""
+        command = [sys.executable, "-m", "service", "health", kind]
+        return subprocess.run(command, cwd=self._application, env=self.environment, check=False).returncode == 0
+
+    def send(self, number: signal.Signals) -> None:
+        """Sends a signal."""
+        self.process.send_signal(number)
+
+    def exit_code(self, seconds: float = PATIENCE_SECONDS) -> int:
+        """Waits for the end."""
+        code = self.process.wait(seconds)
+        self._reader.join(PATIENCE_SECONDS)
+        return code
+
+    def end(self) -> None:
+        """Ends the process in any case."""
+        self.process.kill()
+        self.exit_code()
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a client got."""
+
+    body: bytes
+    properties: Any
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+    @property
+    def error(self) -> str | None:
+        return self.properties.headers.get("x-error")
+
+
+class Client:
+    """A client of the official tutorial's kind: an exclusive reply queue, correlation ids."""
+
+    def __init__(self, url: str, request_queue: str) -> None:
+        self._parameters = pika.URLParameters(url)
+        self.connection = pika.BlockingConnection(self._parameters)
+        self.channel = self.connection.channel()
+        self.request_queue = request_queue
+        self.reply_queue = self.channel.queue_declare("", exclusive=True).method.queue
+        self.replies: queue.Queue[Reply] = queue.Queue()
+        self.channel.basic_consume(self.reply_queue, self._on_reply, auto_ack=True)
+
+    def _on_reply(self, _: Any, __: Any, properties: Any, body: bytes) -> None:
+        self.replies.put(Reply(body, properties))
+
+    def send(self, body: str | bytes, **properties: Any) -> str:
+        """Sends a request; the correlation id."""
+        given = {"reply_to": self.reply_queue, "correlation_id": uuid.uuid4().hex} | properties
+        data = body.encode() if isinstance(body, str) else body
+        self.channel.basic_publish("", self.request_queue, data, pika.BasicProperties(**given))
+        return str(given["correlation_id"])
+
+    def receive(self, count: int = 1, seconds: float = PATIENCE_SECONDS) -> list[Reply]:
+        """The next replies, in the order in which they came."""
+        deadline = time.monotonic() + seconds
+        while self.replies.qsize() < count:
+            assert time.monotonic() < deadline, f"{self.replies.qsize()} of {count} replies within {seconds:g} s"
+            self.connection.process_data_events(0.05)
+        return [self.replies.get() for _ in range(count)]
+
+    def ask(self, body: str | bytes, **properties: Any) -> Reply:
+        """Sends a request and waits for its reply."""
+        self.send(body, **properties)
+        (reply,) = self.receive()
+        return reply
+
+    def nothing_comes(self, seconds: float = 0.5) -> bool:
+        """Whether no reply comes for so long."""
+        self.connection.process_data_events(seconds)
+        return self.replies.empty()
+
+    def depth(self, name: str) -> int:
+        """Messages ready in a queue."""
+        return int(self.channel.queue_declare(name, passive=True).method.message_count)
+
+    def quarantine(self, count: int = 1) -> list[Reply]:
+        """Takes messages out of the quarantine."""
+        found: list[Reply] = []
+
+        def take() -> bool:
+            method, properties, body = self.channel.basic_get(f"{self.request_queue}.quarantine", auto_ack=True)
+            if method is not None:
+                found.append(Reply(body, properties))
+            return len(found) == count
+
+        until(take, f"{count} messages in quarantine")
+        return found
+
+    def close(self) -> None:
+        """Closes, and deletes what was made for the test."""
+        if self.connection.is_open:
+            self.connection.close()
+        connection = pika.BlockingConnection(self._parameters)
+        channel = connection.channel()
+        channel.queue_delete(self.request_queue)
+        channel.queue_delete(f"{self.request_queue}.quarantine")
+        connection.close()

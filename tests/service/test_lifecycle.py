@@ -1,0 +1,338 @@
+"""Start, stop, lost connections and what exists already."""
+
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from service_process import Client, Service, until
+from tcp_proxy import Proxy
+
+Start = Callable[..., Service]
+Through = Callable[[int], str]
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+# Start
+
+
+def test_readiness_follows_the_service(start: Start, client: Client) -> None:
+    service = start(STAND_IN_LOAD_SECONDS="3")
+    until(lambda: service.health("live"), "live while loading")
+    assert not service.health("ready")
+    service.ready()
+    assert service.health("ready")
+    client.send("wait 2")
+    service.send(signal.SIGTERM)
+    service.says("asked to stop")
+    assert service.health("live")
+    assert not service.health("ready")
+    assert service.exit_code() == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "durable", "arguments"),
+    [
+        ("transient", False, {}),
+        ("classic", True, {}),
+        ("quorum", True, {"x-queue-type": "quorum"}),
+        ("classic with dead-lettering", True, {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "elsewhere"}),
+    ],
+)
+def test_a_queue_that_exists_is_taken_as_it_is(
+    start: Start, client: Client, kind: str, durable: bool, arguments: dict[str, str]
+) -> None:
+    client.channel.queue_declare(client.request_queue, durable=durable, arguments=arguments)
+    client.send("early")
+    start().ready()
+    assert client.receive()[0].text == "EARLY", kind
+
+
+@pytest.mark.parametrize(
+    ("kind", "durable", "arguments"),
+    [("quorum", True, {"x-queue-type": "quorum"}), ("classic", True, {}), ("transient", False, {})],
+)
+def test_a_queue_that_does_not_exist_is_declared(
+    start: Start, client: Client, kind: str, durable: bool, arguments: dict[str, str]
+) -> None:
+    start(RPC_QUEUE_TYPE=kind).ready()
+    client.channel.queue_declare(client.request_queue, durable=durable, arguments=arguments)  # 406 if it differs
+
+
+def test_it_waits_for_a_broker_that_comes_later(start: Start, client: Client, amqp_url: str, through: Through) -> None:
+    port = free_port()
+    service = start(AMQP_URL=through(port)).says("can't be reached")
+    assert service.health("live")
+    assert not service.health("ready")
+    host, broker_port = amqp_url.rsplit("@", 1)[1].split("/", maxsplit=1)[0].split(":")
+    with Proxy(host, int(broker_port), listen_port=port):
+        service.ready()
+        assert client.ask("late").text == "LATE"
+
+
+def test_a_broker_that_never_comes_is_69_where_there_is_a_deadline(start: Start, through: Through) -> None:
+    service = start(AMQP_URL=through(free_port()), CONNECT_DEADLINE_SECONDS="1")
+    assert service.exit_code() == 69
+    assert "couldn't be reached for 1 s" in service.events[-1]["event"]
+
+
+def test_a_wrong_password_is_77(start: Start, amqp_url: str) -> None:
+    host = amqp_url.rsplit("@", 1)[1]
+    service = start(AMQP_URL=f"amqp://nobody:wrong@{host}")
+    assert service.exit_code() == 77
+    assert "ACCESS_REFUSED" in service.events[-1]["event"]
+    assert "wrong" not in "".join(service.lines)
+
+
+def test_an_unknown_virtual_host_is_77(start: Start, amqp_url: str) -> None:
+    service = start(AMQP_URL=amqp_url.rsplit("/", 1)[0] + "/no-such-vhost")
+    assert service.exit_code() == 77
+    assert "no-such-vhost" in service.events[-1]["event"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PREFETCH", "none"),
+        ("AMQP_URL", "amqp://u:hunter2@host:port/"),
+        ("AMQP_URL", "amqp://u:hunter2@host/?nonsense=1"),
+        ("AMQP_URL", "amqps://u:hunter2@host/?ssl_options={'protocol': 2}"),
+        ("AMQP_URL", "amqps://u:hunter2@host/?ssl_options={'ca_certs': '/no/such/file'}"),
+    ],
+)
+def test_a_bad_setting_is_78_by_name(start: Start, name: str, value: str) -> None:
+    service = start(**{name: value})
+    assert service.exit_code() == 78
+    (event,) = service.events
+    assert event["event"].startswith(name)
+    assert "hunter2" not in service.lines[0]
+
+
+def test_a_setting_may_come_from_a_file(start: Start, client: Client, amqp_url: str, tmp_path: Path) -> None:
+    secret = tmp_path / "amqp-url"
+    secret.write_text(amqp_url + "\n", encoding="utf-8")
+    start(AMQP_URL="", AMQP_URL_FILE=str(secret)).ready()
+    assert client.ask("a").text == "A"
+
+
+def test_a_guard_that_fails_is_78_before_any_connection(application: Path, start: Start, tmp_path: Path) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "service").symlink_to(application / "service")
+    (broken / "model").mkdir()
+    for name in ("__init__.py", "errors.py"):
+        (broken / "model" / name).symlink_to(application / "model" / name)
+    (broken / "model" / "translator.py").write_text(
+        "from model.errors import ChecksumMismatch\n"
+        "class Translator:\n"
+        "    @classmethod\n"
+        "    def load(cls, folder, *, threads=None):\n"
+        "        raise ChecksumMismatch('weights.safetensors is 12…, the manifest says 34…. Restore it.')\n",
+        encoding="utf-8",
+    )
+    environment = {"PATH": os.environ["PATH"], "TMPDIR": str(tmp_path)}
+    environment["AMQP_URL"] = f"amqp://a:b@127.0.0.1:{listener.getsockname()[1]}/"
+    for command in ([], ["self-test"]):
+        ended = subprocess.run(
+            [sys.executable, "-m", "service", *command],
+            cwd=broken,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ended.returncode == 78
+        assert "the manifest says 34" in ended.stderr
+        assert "Traceback" not in ended.stderr
+        assert ended.stderr.count("\n") == 1
+    listener.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        listener.accept()
+    listener.close()
+
+
+def test_metrics_are_served_where_a_port_is_given(start: Start, client: Client) -> None:
+    port = free_port()
+    start(METRICS_PORT=str(port), ON_ERRONEOUS_INPUT="continue").ready()
+    client.ask("a")
+    client.ask(" ")
+    client.ask(b"\xff")
+    client.send("b", reply_to="gone")
+    client.ask("c")
+
+    def metrics() -> dict[str, float]:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+            lines = answer.read().decode().splitlines()
+        return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line[0] != "#")}
+
+    found = metrics()
+    assert found["received_messages_total"] == 5
+    assert found['received_processed_messages_total{status="ok"}'] == 3
+    assert found['received_processed_messages_total{status="empty"}'] == 1
+    assert found['received_processed_messages_total{status="not-utf8"}'] == 1
+    assert found["processing_duration_seconds_count"] == 5
+    assert found["batch_size_count"] == 5
+    assert found["replies_returned_total"] == 1
+    assert found["quarantined_messages_total"] == 1
+    assert found["redelivered_messages_total"] == 0
+    assert found["connection_blocked"] == 0
+    assert found[f'model_info{{architecture="{"0123abcd" * 8}",version="9.8.7"}}'] == 1
+
+
+def test_a_metrics_port_that_is_taken_is_78(start: Start) -> None:
+    with socket.create_server(("0.0.0.0", 0)) as taken:
+        service = start(METRICS_PORT=str(taken.getsockname()[1]))
+        assert service.exit_code() == 78
+        assert "METRICS_PORT" in service.events[-1]["event"]
+
+
+# Stop
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_finishes_the_batch_in_progress(start: Start, client: Client, number: signal.Signals) -> None:
+    service = start(MAX_BATCH="1").ready()
+    client.send("wait 1")
+    for rest in range(10):
+        client.send(f"rest {rest}")
+    time.sleep(0.5)
+    service.send(number)
+    assert service.exit_code() == 0
+    assert client.receive()[0].text == "WAIT 1"
+    assert client.nothing_comes()
+    assert until(lambda: client.depth(client.request_queue) == 10, "the rest is back in the queue")
+
+
+def test_an_idle_service_stops_at_once(start: Start, client: Client) -> None:
+    service = start().ready()
+    began = time.monotonic()
+    service.send(signal.SIGTERM)
+    assert service.exit_code() == 0
+    assert time.monotonic() - began < 2
+
+
+def test_a_service_without_a_broker_stops_at_once(start: Start, through: Through) -> None:
+    service = start(AMQP_URL=through(free_port())).says("can't be reached")
+    service.send(signal.SIGTERM)
+    assert service.exit_code(2) == 0
+
+
+def test_a_service_that_loads_stops_before_it_connects(start: Start, client: Client) -> None:
+    service = start(STAND_IN_LOAD_SECONDS="1")
+    until(lambda: service.health("live"), "live while loading")
+    service.send(signal.SIGTERM)
+    assert service.exit_code() == 0
+    assert not any("serving" in event["event"] for event in service.events)
+
+
+def test_a_batch_that_takes_too_long_is_75_and_nothing_is_lost(start: Start, client: Client) -> None:
+    service = start(DRAIN_SECONDS="0.5").ready()
+    client.send("wait 5")
+    time.sleep(0.5)
+    service.send(signal.SIGTERM)
+    assert service.exit_code(3) == 75
+    assert until(lambda: client.depth(client.request_queue) == 1, "the request is back in the queue")
+
+
+# Connections
+
+
+def test_a_lost_connection_is_made_again_and_nothing_is_lost(
+    start: Start, client: Client, proxy: Proxy, through: Through
+) -> None:
+    service = start(AMQP_URL=through(proxy.port)).ready()
+    sent = {client.send(f"wait 0.01 {number}") for number in range(200)}
+    answered: set[str] = set()
+    for _ in range(3):
+        answered |= {reply.properties.correlation_id for reply in client.receive(20)}
+        proxy.cut()
+    deadline = time.monotonic() + 30
+    while answered != sent:
+        assert time.monotonic() < deadline, f"{len(sent - answered)} of {len(sent)} not answered"
+        answered |= {reply.properties.correlation_id for reply in client.receive()}
+    assert until(lambda: client.depth(client.request_queue) == 0, "the queue is empty")
+    assert service.process.poll() is None
+    service.send(signal.SIGTERM)
+    assert service.exit_code() == 0
+
+
+def test_a_deleted_queue_is_declared_again(start: Start, client: Client) -> None:
+    service = start().ready()
+    client.channel.queue_delete(client.request_queue)
+    service.says("declaring it again")
+    until(lambda: len([event for event in service.events if event["event"] == "serving"]) == 2, "serving again")
+    assert client.ask("again").text == "AGAIN"
+
+
+def test_requests_in_hand_are_answered_though_their_queue_is_deleted(start: Start, client: Client) -> None:
+    service = start().ready()
+    client.send("wait 1")
+    time.sleep(0.3)
+    client.channel.queue_delete(client.request_queue)
+    service.says("declaring it again")
+    assert client.receive()[0].text == "WAIT 1"
+    assert client.ask("again").text == "AGAIN"
+
+
+# TLS
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Path:
+    """A certificate authority, and a certificate of its own making for 127.0.0.1 and localhost."""
+    folder = tmp_path / "tls"
+    folder.mkdir()
+    names = "subjectAltName=DNS:localhost,IP:127.0.0.1"
+    for command in (
+        "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=tests",
+        "req -newkey rsa:2048 -nodes -keyout key.pem -out request.pem -subj /CN=localhost",
+    ):
+        subprocess.run(["openssl", *command.split()], cwd=folder, check=True, capture_output=True)
+    (folder / "names").write_text(names, encoding="ascii")
+    sign = "x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -out cert.pem -days 2 -extfile names"
+    subprocess.run(["openssl", *sign.split()], cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture
+def tls_port(authority: Path, amqp_url: str) -> int:
+    """A port that speaks TLS and hands on to the broker."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority / "cert.pem", authority / "key.pem")
+    host, port = amqp_url.rsplit("@", 1)[1].split("/", maxsplit=1)[0].split(":")
+    return Proxy(host, int(port), tls=context).port
+
+
+def test_amqps_with_a_known_authority_is_served(
+    start: Start, client: Client, through: Through, tls_port: int, authority: Path
+) -> None:
+    url = through(tls_port).replace("amqp://", "amqps://", 1)
+    start(AMQP_URL=url, SSL_CERT_FILE=str(authority / "ca.pem")).ready()
+    assert client.ask("a").text == "A"
+
+
+def test_amqps_with_an_authority_in_the_url_is_served(
+    start: Start, client: Client, through: Through, tls_port: int, authority: Path
+) -> None:
+    url = through(tls_port).replace("amqp://", "amqps://", 1)
+    start(AMQP_URL=f"{url}?ssl_options={{'cafile':'{authority / 'ca.pem'}'}}").ready()
+    assert client.ask("a").text == "A"
+
+
+def test_amqps_with_an_unknown_authority_is_not_connected_to(start: Start, through: Through, tls_port: int) -> None:
+    url = through(tls_port).replace("amqp://", "amqps://", 1)
+    service = start(AMQP_URL=url, CONNECT_DEADLINE_SECONDS="1")
+    assert service.exit_code() == 69
+    assert "CERTIFICATE_VERIFY_FAILED" in service.lines[-1] or "certificate" in service.lines[-1].lower()
