@@ -280,7 +280,7 @@ def unlock(name: Name = DEPLOYMENT, as_json: Json = False) -> None:
 
 @app.command(name="smoke")
 def smoke_test(
-    reference: Annotated[str, typer.Argument(metavar="REF", help="An image of the engine.")],
+    reference: Annotated[str, typer.Argument(metavar="REF", help="An image; pulled if the engine has it not.")],
     amqp_url: AmqpUrl,
     client_amqp_url: ClientAmqpUrl = "",
     network: Network = "bridge",

@@ -13,7 +13,7 @@ import socket
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -352,18 +352,16 @@ class Deployer:
         return decided
 
     def _cut_over(self, decided: Plan) -> None:
-        started: list[str] = []
-        try:
+        with ExitStack() as withdrawal:
+            started = []
             for spec in decided.start:
-                started.append(self.engine.create(spec))
-                self.engine.start(started[-1])
-            for container, spec in zip(started, decided.start, strict=True):
-                self._await_ready(container, spec.name)
-        except BaseException:
-            for container in started:
-                self.engine.stop(container, DRAIN_SECONDS + DRAIN_MARGIN_SECONDS)
-                self.engine.remove(container)
-            raise
+                container = self.engine.create(spec)
+                withdrawal.callback(self._withdraw, container)
+                started.append((container, spec.name))
+                self.engine.start(container)
+            for container, name in started:
+                self._await_ready(container, name)
+            withdrawal.pop_all()  # all are ready: they stay
         for old in decided.drain:
             self._drain(old)
 
@@ -387,6 +385,10 @@ class Deployer:
             return self.engine.execute(container, ("python3", "-m", "service", "health", "ready")) == 0
         except EngineFailed:
             return False  # it ended between the two calls; the next look at its state says so
+
+    def _withdraw(self, container: str) -> None:
+        self.engine.stop(container, DRAIN_SECONDS + DRAIN_MARGIN_SECONDS)
+        self.engine.remove(container)
 
     def _drain(self, old: Container) -> None:
         exit_code = self.engine.stop(old.id, math.ceil(_drain_seconds(old)) + DRAIN_MARGIN_SECONDS)

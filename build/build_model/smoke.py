@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from build_model.artifact import CHECKPOINT
 from build_model.engine import ContainerSpec, Engine
+from build_model.registry import Reference
 from build_model.report import Progress
 from build_model.rpc import Answer, Broker, NoAnswer, Parcel
 from model.errors import DragomanError
@@ -56,7 +57,7 @@ class Check:
 def run(trial: Trial, engine: Engine, progress: Progress) -> list[Check]:
     """All checks, in order; SmokeFailed at the first that fails, with the log's end. Leaves nothing behind."""
     checks: list[Check] = []
-    with Broker(trial.client_amqp_url) as broker, _candidate(trial, engine, broker) as candidate:
+    with Broker(trial.client_amqp_url) as broker, _candidate(trial, engine, broker, progress) as candidate:
         for name, check in candidate.checks():
             began = time.monotonic()
             try:
@@ -156,8 +157,10 @@ class Candidate:
 
 
 @contextmanager
-def _candidate(trial: Trial, engine: Engine, broker: Broker) -> Iterator[Candidate]:
+def _candidate(trial: Trial, engine: Engine, broker: Broker, progress: Progress) -> Iterator[Candidate]:
     image = engine.image(trial.image)
+    if image is None and Reference.parse(trial.image).registry:
+        image = engine.pull(trial.image, progress)
     if image is None:
         raise SmokeFailed(f"The engine has no image {trial.image}. Pull it, or build it: build-model --version X.")
     path = f"/{CHECKPOINT / GOLDEN}"

@@ -66,7 +66,7 @@ def place(engine: Engine, registry: str, repository: str, urls: Urls, build_mode
 
 @contextmanager
 def asking(place: Place) -> Iterator[list[Answer]]:
-    """Asks one sentence after the other while the block runs; the answers so far. One that isn't answered is an error."""
+    """Asks one sentence after the other while the block runs; the answers so far. One without answer is an error."""
     answers: list[Answer] = []
     failures: list[Exception] = []
     done = threading.Event()
@@ -128,14 +128,14 @@ def test_pushing_the_same_version_with_other_content_is_refused_with_what_differ
 
 
 def test_the_same_content_gives_the_same_layers_however_old_the_files_are(
-    build_model: BuildModel, released: Version, engine: Engine, repository: str
+    build_model: BuildModel, released: Version, engine: Engine, registry: str, repository: str
 ) -> None:
     layers = image_layers(engine, released.reference)
     for file in (Path(__file__).parents[2] / "model").glob("*.py"):
         file.touch()
     engine.client.images.remove(f"{repository}:1.0.0", force=True)
     engine.client.images.remove(released.reference, force=True)
-    ran = build_model("--version", "1.0.0", "--repository", repository, "--json")
+    ran = build_model("--version", "1.0.0", "--registry", registry, "--repository", repository, "--json")
     assert ran.exit_code == 0, ran.stdout
     assert ran.object["artifact"] == released.built["artifact"]
     assert image_layers(engine, f"{repository}:1.0.0") == layers

@@ -1,0 +1,39 @@
+"""Errors inside the engine's streams are errors: the SDK's own methods overlook them."""
+
+import pytest
+
+from build_model.context import pack
+from build_model.engine import Engine, EngineFailed, ImageMissing
+from build_model.report import silent
+
+from .conftest import Version
+
+
+def test_a_build_step_that_fails_is_an_error_with_the_engines_last_words(engine: Engine, released: Version) -> None:
+    dockerfile = f'FROM {released.built["image"]}\nRUN ["python3", "-c", "raise SystemExit(\'no such luck\')"]\n'
+    with pack({"Dockerfile": dockerfile.encode()}) as context, pytest.raises(EngineFailed) as error:
+        engine.build(context, tags=[], progress=silent())
+    assert "returned a non-zero code: 1" in str(error.value)
+    assert "no such luck" in str(error.value)
+
+
+def test_a_push_to_a_registry_that_does_not_answer_is_an_error(engine: Engine, released: Version) -> None:
+    reference = "127.0.0.1:1/dragoman/unreachable:1.0.0"
+    engine.tag(released.built["image"], reference)
+    try:
+        with pytest.raises(EngineFailed, match="connection refused"):
+            engine.push(reference, silent())
+    finally:
+        engine.client.images.remove(reference)
+
+
+def test_a_pull_of_a_tag_that_is_not_there_is_an_error_though_an_older_image_is(
+    engine: Engine, released: Version, registry: str
+) -> None:
+    reference = f"{registry}/dragoman/never-pushed:1.0.0"
+    engine.tag(released.built["image"], reference)
+    try:
+        with pytest.raises((EngineFailed, ImageMissing), match=r"not found|unknown"):
+            engine.pull(reference, silent())
+    finally:
+        engine.client.images.remove(reference)
