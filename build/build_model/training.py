@@ -200,13 +200,13 @@ class _Training:
 
     def run(self, report: Report, stopped: Callable[[], bool]) -> Position:
         saved = time.monotonic()
+        shown = _Shown()
         try:
             if self.position.step == 0:
                 self._save()  # so that a kill in the first minutes can be resumed too
             while not self._finished() and not stopped():
                 sources, order = self._epoch()
                 self.steps_per_epoch = len(order)
-                shown = _Shown()
                 while self.position.batch < len(order) and not self._finished() and not stopped():
                     started = time.monotonic()
                     loss, tokens = self._step(sources, order[self.position.batch])
@@ -257,7 +257,7 @@ class _Training:
         self.optimizer.step()
         self.optimizer.zero_grad()
         self._average()
-        value = float(loss)
+        value = loss.item()
         if len(self.position.first_losses) < FIRST_LOSSES:
             self.position.first_losses.append(value)
         return value, int((source != PAD).sum() + (target != PAD).sum())
