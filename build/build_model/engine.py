@@ -57,14 +57,15 @@ class NameTaken(DragomanError):
 
 
 @contextmanager
-def translated(doing: str) -> Iterator[None]:
-    """Turn the SDK's errors into ours; ``doing`` completes the sentence "The engine could not ..."."""
+def translated(doing: str, missing: type[DragomanError] = ImageMissing) -> Iterator[None]:
+    """Turn the SDK's errors into ours; ``doing`` completes the sentence "The engine could not ...".
+
+    ``missing`` is what to raise where what was asked about isn't there.
+    """
     try:
         yield
-    except docker.errors.ImageNotFound as error:
-        raise ImageMissing(f"The engine could not {doing}: {_explanation(error)}") from error
     except docker.errors.NotFound as error:
-        raise ContainerMissing(f"The engine could not {doing}: {_explanation(error)}") from error
+        raise missing(f"The engine could not {doing}: {_explanation(error)}") from error
     except docker.errors.DockerException as error:
         raise EngineFailed(f"The engine could not {doing}: {_explanation(error)}") from error
     except requests.exceptions.RequestException as error:
@@ -263,7 +264,7 @@ class Engine:
 
     def read_files(self, image: str, paths: Sequence[str]) -> dict[str, bytes]:
         """The bytes of ``paths`` inside ``image``, without starting it; EngineFailed when one isn't there."""
-        with translated(f"read files of {image}"):
+        with translated(f"read files of {image}", missing=EngineFailed):
             container = self.client.containers.create(image, network_mode="none")
             try:
                 return {path: _only_member(container.get_archive(path)[0]) for path in paths}
@@ -321,12 +322,12 @@ class Engine:
 
     def start(self, container: str) -> None:
         """Start a container that was created or has ended."""
-        with translated(f"start {container[:12]}"):
+        with translated(f"start {container[:12]}", missing=ContainerMissing):
             self.client.containers.get(container).start()
 
     def container(self, container: str) -> Container:
         """How ``container`` (ID or name) is now; ContainerMissing when it is gone."""
-        with translated(f"look at {container[:12]}"):
+        with translated(f"look at {container[:12]}", missing=ContainerMissing):
             return _container(self.client.containers.get(container).attrs)
 
     def containers(self, labels: Mapping[str, str]) -> list[Container]:
@@ -338,26 +339,26 @@ class Engine:
 
     def execute(self, container: str, command: Sequence[str]) -> int:
         """Run ``command`` beside the main process of a running container; its exit code."""
-        with translated(f"run {' '.join(command)} in {container[:12]}"):
+        with translated(f"run {' '.join(command)} in {container[:12]}", missing=ContainerMissing):
             exit_code, _ = self.client.containers.get(container).exec_run(list(command))
         return -1 if exit_code is None else exit_code
 
     def stop(self, container: str, seconds: int) -> int:
         """SIGTERM, then SIGKILL after ``seconds``; the exit code."""
-        with translated(f"stop {container[:12]}"):
+        with translated(f"stop {container[:12]}", missing=ContainerMissing):
             handle = self.client.containers.get(container)
             handle.stop(timeout=seconds)
             return int(handle.wait(timeout=CONNECT_SECONDS)["StatusCode"])
 
     def log(self, container: str, lines: int) -> str:
         """The last ``lines`` of a container's standard output and error."""
-        with translated(f"read the log of {container[:12]}"):
+        with translated(f"read the log of {container[:12]}", missing=ContainerMissing):
             return str(self.client.containers.get(container).logs(tail=lines).decode("utf-8", "replace"))
 
     def remove(self, container: str) -> None:
         """Remove a container, running or not; one that is already gone is fine."""
         try:
-            with translated(f"remove {container[:12]}"):
+            with translated(f"remove {container[:12]}", missing=ContainerMissing):
                 self.client.containers.get(container).remove(force=True)
         except ContainerMissing:
             return
