@@ -564,7 +564,7 @@ def _print_inspection(found: Inspection, *, as_json: bool) -> None:
 
 def _warn(warning: str | None) -> None:
     if warning:
-        report.on_terminal().line(f"Warning: {warning}")
+        report.print_warning(warning)
 
 
 if __name__ == "__main__":
