@@ -84,9 +84,13 @@ def serve(settings: "Settings", stop: Stop) -> int:
     from service.consumer import Consumer, connection_parameters, guard_decoder  # noqa: PLC0415
     from service.health import Vitals  # noqa: PLC0415
     from service.metrics import NoMetrics, Prometheus  # noqa: PLC0415
+    from service.settings import SettingsError  # noqa: PLC0415
 
     connection_parameters(settings, "")  # a bad URL is refused before anything is loaded
-    vitals = Vitals()
+    try:
+        vitals = Vitals()
+    except OSError as error:
+        raise SettingsError(f"TMPDIR: {error}. Mount a tmpfs there, for the heartbeat files.") from None
     translator = _load(settings)
     log.info("loaded", version=translator.version, architecture=translator.architecture)
     if stop.asked:
