@@ -1,7 +1,7 @@
 """Black-box tests see images, containers, the registry, the queue and the command line, and nothing inside them.
 
-They need a Docker engine, a registry and a broker: `deploy/local up` brings them up and writes where they are to
-.local/env, which `make test` reads. One that is missing is a skip on a laptop and a failure in CI.
+They need a Docker engine, a registry and a broker, found as the environment says, else as `deploy/local up` wrote to
+.local/env. One that is missing is a skip on a laptop and a failure in CI.
 
     pytest tests/black_box                     builds an image of the released checkpoint and tests it
     pytest tests/black_box --image REF ...     tests what an image must do on each of these instead
@@ -9,6 +9,8 @@ They need a Docker engine, a registry and a broker: `deploy/local up` brings the
 
 import json
 import os
+import shlex
+import shutil
 import subprocess
 import sys
 import uuid
@@ -28,6 +30,8 @@ from build_model.rpc import Broker, BrokerUnreachable
 ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "tests" / "fixtures"
 RELEASED = "released"
+CLONE = ("model", "service", "build", "requirements", "Dockerfile", "VERSION")
+"""What `build-model` needs of the repository."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,13 @@ class Version:
     number: str
     reference: str
     built: Mapping[str, Any]
+
+
+def setting(name: str, default: str) -> str:
+    """``name`` in the environment, else in what `deploy/local up` wrote, else ``default``."""
+    written = ROOT / ".local" / "env"
+    lines = shlex.split(written.read_text("utf-8")) if written.exists() else []
+    return os.environ.get(name) or dict(line.split("=", 1) for line in lines if "=" in line).get(name, default)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -105,7 +116,7 @@ def engine() -> Engine:
 @pytest.fixture(scope="session")
 def registry() -> str:
     """HOST:PORT of the registry."""
-    address = os.environ.get("REGISTRY", "127.0.0.1:5000")
+    address = setting("REGISTRY", "127.0.0.1:5000")
     try:
         Registry(address).tags("dragoman/fra-eng")
     except RegistryUnreachable as error:
@@ -116,10 +127,10 @@ def registry() -> str:
 @pytest.fixture(scope="session")
 def urls() -> Urls:
     """The broker."""
-    client = os.environ.get("AMQP_URL", "amqp://guest:guest@127.0.0.1:5672/%2F")
+    client = setting("AMQP_URL", "amqp://guest:guest@127.0.0.1:5672/%2F")
     try:
         with Broker(client):
-            return Urls(client, os.environ.get("CONTAINER_AMQP_URL", client))
+            return Urls(client, setting("CONTAINER_AMQP_URL", client))
     except BrokerUnreachable as error:
         missing(error)
 
@@ -211,6 +222,17 @@ def image(request: pytest.FixtureRequest, engine: Engine) -> str:
     if engine.image(reference) is None:
         engine.pull(reference, silent())
     return reference
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A copy of the repository's code and released checkpoint, its files made just now."""
+    for name in CLONE:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, tmp_path / name, copy_function=shutil.copyfile)
+        else:
+            shutil.copyfile(ROOT / name, tmp_path / name)
+    return tmp_path
 
 
 Derive = Callable[[str, Mapping[str, Content]], str]

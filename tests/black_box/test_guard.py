@@ -1,7 +1,6 @@
 """The guard: one thing changed, in the image or in the clone, and nothing starts and nothing is built."""
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ from model.fingerprint import architecture_hash, file_digest
 from .conftest import ROOT, BuildModel, Derive, Version
 
 CHECKPOINT = Path("model/checkpoint")
-CLONE = ("model", "service", "build", "requirements", "Dockerfile", "VERSION")
 MISMATCH = 78
 
 Change = Callable[[Path], tuple[Path, bytes]]
@@ -67,16 +65,6 @@ CHANGES = [
     pytest.param(truncate_lang, "fra.lang.json", id="truncated vocabulary"),
     pytest.param(change_golden, "golden.jsonl", id="changed golden"),
 ]
-
-
-@pytest.fixture
-def clone(tmp_path: Path) -> Path:
-    """A copy of the repository's code and released checkpoint."""
-    for name in CLONE:
-        source = ROOT / name
-        copy = shutil.copytree if source.is_dir() else shutil.copyfile
-        copy(source, tmp_path / name)
-    return tmp_path
 
 
 @pytest.mark.parametrize(("change", "named"), CHANGES)

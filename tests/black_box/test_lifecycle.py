@@ -127,18 +127,24 @@ def test_pushing_the_same_version_with_other_content_is_refused_with_what_differ
     assert labels["dragoman.artifact"] == released.built["artifact"]
 
 
-def test_the_same_content_gives_the_same_layers_however_old_the_files_are(
-    build_model: BuildModel, released: Version, engine: Engine, registry: str, repository: str
+def test_another_clone_with_the_same_content_gives_the_same_layers(
+    build_model: BuildModel, released: Version, engine: Engine, registry: str, repository: str, clone: Path
 ) -> None:
     layers = image_layers(engine, released.reference)
-    for file in (Path(__file__).parents[2] / "model").glob("*.py"):
-        file.touch()
-    engine.client.images.remove(f"{repository}:1.0.0", force=True)
-    engine.client.images.remove(released.reference, force=True)
-    ran = build_model("--version", "1.0.0", "--registry", registry, "--repository", repository, "--json")
+    forget(engine, released)
+    where = ("--registry", registry, "--repository", repository)
+    ran = build_model("--version", "1.0.0", *where, "--json", root=clone)
     assert ran.exit_code == 0, ran.stdout
     assert ran.object["artifact"] == released.built["artifact"]
-    assert image_layers(engine, f"{repository}:1.0.0") == layers
+    assert image_layers(engine, released.reference) == layers
+
+
+def test_an_image_of_the_engine_is_inspected_there(build_model: BuildModel, released: Version, repository: str) -> None:
+    ran = build_model("inspect", f"{repository}:1.0.0", "--json")
+    assert ran.exit_code == 0
+    assert ran.object["labels"]["dragoman.artifact"] == released.built["artifact"]
+    assert ran.object["manifest"]["version"] == "1.0.0"
+    assert [layer["holds"] for layer in ran.object["layers"]][-2:] == ["model", "code"]
 
 
 def test_a_version_is_inspected_in_the_registry_and_not_pulled(
@@ -350,6 +356,17 @@ def test_a_sentence_is_translated_over_the_queue_from_the_command_line(place: Pl
     first, fallback = ran.stdout.splitlines()
     assert first
     assert fallback == "Could not translate. Try 'Je vais dormir.'"
+
+
+def test_a_sentence_is_translated_with_a_checkpoint_and_nobody_is_asked(
+    build_model: BuildModel, other_checkpoint: Path
+) -> None:
+    nobody = {"DOCKER_HOST": f"tcp://{NOBODY}"}
+    ran = build_model("translate", SENTENCE, "123", "--checkpoint", str(other_checkpoint), "--json", environment=nobody)
+    assert ran.exit_code == 0, ran.stdout
+    first, fallback = ran.object["translations"]
+    assert (first["error"], first["version"]) == (None, "unreleased")
+    assert (fallback["error"], fallback["text"]) == ("no-letters", "Could not translate. Try 'Je vais dormir.'")
 
 
 def image_layers(engine: Engine, reference: str) -> tuple[str, ...]:
