@@ -1,5 +1,6 @@
 """What every image must be and do: `pytest tests/black_box --image REF` asks it of any tag."""
 
+import hashlib
 import json
 import re
 
@@ -100,3 +101,17 @@ def test_its_labels_are_those_of_the_manifest_inside(image: str, engine: Engine)
         assert re.fullmatch("[0-9a-f]{64}", labels[name]), name
     for name in ("title", "description", "licenses", "revision", "base.name", "base.digest"):
         assert labels[f"org.opencontainers.image.{name}"], name
+
+
+def test_its_identity_is_the_digest_of_its_files_and_its_runtime(image: str, engine: Engine) -> None:
+    question = (
+        "import hashlib, pathlib; root = pathlib.Path('/opt/dragoman'); "
+        "[print(hashlib.sha256(path.read_bytes()).hexdigest() + '  ' + str(path.relative_to(root))) "
+        "for path in root.rglob('*') if path.is_file()]"
+    )
+    outcome = engine.run_to_end(image, ("python3", "-c", question), network="none", seconds=60)
+    found = engine.image(image)
+    assert found is not None
+    lines = sorted(outcome.log.splitlines(), key=lambda line: line.split()[1])
+    text = "".join(f"{line}\n" for line in [*lines, f"{found.labels['dragoman.runtime']}  runtime"])
+    assert hashlib.sha256(text.encode()).hexdigest() == found.labels["dragoman.artifact"]
