@@ -384,6 +384,9 @@ def evaluate(
     beam: Annotated[
         int | None, typer.Option(min=1, help="Hypotheses a sentence; 1 is greedy.", show_default="the service's")
     ] = None,
+    record: Annotated[
+        bool, typer.Option("--record", help="Write the scores into the checkpoint's manifest too, for `inspect`.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Score a checkpoint: BLEU and chrF over all references, with sacreBLEU's signatures, and sentences a second."""
@@ -393,6 +396,8 @@ def evaluate(
     with reported(as_json=as_json):
         examples = corpora.read_examples(test)
         found = evaluation.evaluate(evaluation.load(checkpoint, beam), examples)
+        if record:
+            evaluation.record(checkpoint, test.name.split(".")[0], found.scores)
         if output:
             output.write_text("".join(line + "\n" for line in found.lines()), encoding="utf-8")
         _print(found.encode(), as_json=as_json)
@@ -556,7 +561,7 @@ def _print_inspection(found: Inspection, *, as_json: bool) -> None:
         return
     report.print_facts(f"{found.reference}@{found.digest}", sorted(found.labels.items()))
     report.print_facts("layers", ((holds, report.size(count)) for holds, count in found.layers))
-    training = {name: value for name, value in found.manifest.get("training", {}).items() if name not in found.scores}
+    training = {name: value for name, value in found.manifest.get("training", {}).items() if name != "scores"}
     report.print_facts("training", sorted((name, str(value)) for name, value in training.items()))
     scores = ((of, f"BLEU {score['bleu']:.1f}, chrF {score.get('chrf', 0):.1f}") for of, score in found.scores.items())
     report.print_facts("scores", scores)

@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from sacrebleu.metrics.bleu import BLEU
@@ -11,6 +11,7 @@ from sacrebleu.metrics.chrf import CHRF
 
 from build_model.corpus import Example
 from model.checkpoint import load_checkpoint
+from model.fingerprint import Manifest
 from model.translator import Translator
 
 COMPARED_OUTPUTS = 500  # dev sources whose translations the manifest's `outputs` stands for
@@ -76,6 +77,13 @@ def evaluate(translator: Translator, examples: Sequence[Example]) -> Evaluation:
         sentences_per_second=len(examples) / seconds,
         translations=translations,
     )
+
+
+def record(checkpoint: Path, name: str, scores: Scores) -> None:
+    """Writes scores into a checkpoint's manifest, under the name of what they were taken on; its hashes stay."""
+    manifest = Manifest.read(checkpoint)
+    recorded = {**manifest.training.get("scores", {}), name: asdict(scores)}
+    replace(manifest, training={**manifest.training, "scores": recorded}).write(checkpoint)
 
 
 def score(translations: Sequence[str], examples: Sequence[Example]) -> Scores:

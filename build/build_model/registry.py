@@ -106,8 +106,8 @@ class Inspection:
     @property
     def scores(self) -> dict[str, Mapping[str, Any]]:
         """What the manifest records of the training's scores, by the set that they are of."""
-        training = self.manifest.get("training", {})
-        return {of: value for of, value in training.items() if isinstance(value, dict) and "bleu" in value}
+        scores: dict[str, Mapping[str, Any]] = self.manifest.get("training", {}).get("scores", {})
+        return scores
 
     def encode(self) -> dict[str, Any]:
         """For ``inspect --json``."""

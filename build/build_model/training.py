@@ -8,6 +8,7 @@ pickled.
 import ctypes
 import json
 import math
+import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -23,7 +24,7 @@ from torch.nn import functional as F  # noqa: N812 (its name everywhere)
 
 from build_model.batching import batches
 from build_model.corpus import Corpus, Example
-from build_model.evaluation import Scores, outputs_digest, score
+from build_model.evaluation import Scores, evaluate, outputs_digest, record, score
 from build_model.golden import choose_goldens
 from build_model.noise import retype
 from build_model.plot import plot_training
@@ -349,14 +350,14 @@ class _Training:
         minutes = self.position.seconds / 60
         if best:
             self.position.best_bleu = scores.bleu
-            save_checkpoint(rounded, self.langs, self.folder, training=self._training(scores))
+            save_checkpoint(rounded, self.langs, self.folder, training=self._training())
         event = DevScore(self.position.step, self._epochs(), minutes, scores, best)
         self.position.scored = self._done()
         self.position.dev.append({"step": event.step, "minutes": minutes, "bleu": scores.bleu, "chrf": scores.chrf})
         self._write_metrics()
         report(event)
 
-    def _training(self, scores: Scores) -> dict[str, Any]:
+    def _training(self) -> dict[str, Any]:
         """What the manifest says of how the weights came about."""
         return {
             "corpus": self.corpus.name,
@@ -365,12 +366,13 @@ class _Training:
             "seed": self.recipe.seed,
             "epochs": round(self._epochs(), 2),
             "steps": self.position.step,
-            "dev": asdict(scores),
+            "commit": _commit(),
         }
 
     def _finish(self) -> None:
         """Adds goldens and the outputs' digest to the best checkpoint, metrics and plot beside it."""
         best = load_checkpoint(self.folder)
+        translator = Translator(best)
         goldens = choose_goldens(best.model, best.langs, [example.source for example in self.dev])
         save_checkpoint(
             best.model,
@@ -378,8 +380,9 @@ class _Training:
             self.folder,
             goldens=goldens,
             training=best.manifest.training,
-            outputs=outputs_digest(Translator(best), self.dev),
+            outputs=outputs_digest(translator, self.dev),
         )
+        record(self.folder, "dev", evaluate(translator, self.dev).scores)
         self._write_metrics()
         plot_training(self.position.losses, self.position.dev, self.folder / PLOT)
 
@@ -465,6 +468,17 @@ class _Shown:
         self.tokens += tokens
         self.seconds += seconds
         return len(self._losses) >= _SHOWN_STEPS
+
+
+def _commit() -> str | None:
+    """The commit of the code that is running; None outside a repository."""
+    try:
+        found = subprocess.run(
+            ["git", "-C", Path(__file__).parent, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return found.stdout.strip()
 
 
 def _choose_device(device: str) -> str:

@@ -28,7 +28,7 @@ def make_checkpoint(tmp_path: Path) -> Callable[..., Path]:
         golden = {"source": "Je vais dormir.", "target": "I am going to sleep."}
         (folder / GOLDEN).write_text(json.dumps(golden) + "\n", encoding="utf-8")
         make_manifest(
-            folder, source="fra", target="eng", config={"width": 1}, training={"scores": {"bleu": 49.1}}
+            folder, source="fra", target="eng", config={"width": 1}, training={"scores": {"test": {"bleu": 49.1}}}
         ).write(folder)
         return folder
 

@@ -66,7 +66,7 @@ class Stored:
         model_manifest = {
             "weights": "w" * 64,
             "langs": {"fra": "f" * 64},
-            "training": {"test": {"bleu": 49.5}, "seed": 1},
+            "training": {"scores": {"test": {"bleu": 49.5}}, "seed": 1},
         }
         code = layer(
             {

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -49,15 +49,16 @@ def losses(folder: Path) -> list[float]:
 def test_it_learns_a_small_corpus_by_heart(trained: Path, dev: tuple[Example, ...]) -> None:
     translator = Translator.load(trained)
     translator.self_test()
-    assert evaluate(translator, dev).scores.bleu > 80
+    scores = evaluate(translator, dev).scores
+    assert scores.bleu > 80
+    assert asdict(scores) == load_checkpoint(trained).manifest.training["scores"]["dev"]
 
 
 def test_it_leaves_a_checkpoint_with_goldens_scores_metrics_and_a_plot(trained: Path) -> None:
     loaded = load_checkpoint(trained)
     assert loaded.goldens
     assert loaded.manifest.outputs
-    assert loaded.manifest.training["dev"]["bleu"] > 80
-    assert "nrefs" in loaded.manifest.training["dev"]["bleu_signature"]
+    assert "nrefs" in loaded.manifest.training["scores"]["dev"]["bleu_signature"]
     assert losses(trained)[-1] < losses(trained)[0]
     assert (trained / PLOT).read_bytes().startswith(b"\x89PNG")
 
