@@ -212,13 +212,14 @@ class Link:
         self._attempts = 0
         self._retry: Any = None
         self._closed: Callable[[], None] | None = None
+        self._abandoned = False
 
     def open(self) -> None:
         """Starts connecting."""
         self._retry = None
         self._connection = Connection(
             self._parameters,
-            on_open_callback=self._opened,
+            on_open_callback=self._on_open,
             on_open_error_callback=lambda _, error: self._again(error),
             on_close_callback=lambda _, error: self._on_close(error),
             custom_ioloop=self._loop,
@@ -239,10 +240,18 @@ class Link:
         self._closed = closed
         if self._retry is not None:
             self._loop.remove_timeout(self._retry)
-        if self._connection is None:
+        connection = self._connection
+        if connection is not None and connection.is_open:
+            connection.close()
+        elif connection is None or not (connection.is_closing or connection.is_closed):
+            # One that is being opened is left to the end of the process: pika 1.4.4 can't abort it (it asserts).
+            self._abandoned = True
             closed()
-        elif not (self._connection.is_closing or self._connection.is_closed):  # else its last callback is to come
-            self._connection.close()
+        # else its last callback is to come
+
+    def _on_open(self, connection: Any) -> None:
+        if not self._abandoned:
+            self._opened(connection)
 
     def _on_close(self, error: BaseException) -> None:
         self._lost()
@@ -251,7 +260,8 @@ class Link:
     def _again(self, error: BaseException) -> None:
         self._connection = None
         if self._closed is not None:
-            self._closed()
+            if not self._abandoned:
+                self._closed()
             return
         self._failed(error)
         bound_seconds = min(LONGEST_BACKOFF_SECONDS, BACKOFF_SECONDS * 2**self._attempts)

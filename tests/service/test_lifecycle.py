@@ -227,7 +227,7 @@ def test_an_idle_service_stops_at_once(start: Start, client: Client) -> None:
 def test_a_service_without_a_broker_stops_at_once(start: Start, through: Through) -> None:
     service = start(AMQP_URL=through(free_port())).says("no connection to the broker")
     service.send(signal.SIGTERM)
-    assert service.exit_code(2) == 0
+    assert service.exit_code(2) == 0, service.lines
 
 
 def test_a_service_that_loads_stops_before_it_connects(start: Start, client: Client) -> None:
@@ -254,7 +254,7 @@ def test_a_service_before_a_broker_that_says_nothing_stops_at_once(
     service = start(AMQP_URL=through(proxy.port)).says("loaded")
     time.sleep(0.5)
     service.send(signal.SIGTERM)
-    assert service.exit_code(2) == 0
+    assert service.exit_code(2) == 0, service.lines
 
 
 def test_a_connection_lost_while_draining_is_no_failure(
