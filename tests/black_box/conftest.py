@@ -174,9 +174,10 @@ def repository(engine: Engine) -> Iterator[str]:
     """A repository name of this run; its images leave the engine afterwards."""
     name = f"dragoman/test-{uuid.uuid4().hex[:8]}"
     yield name
-    for prefix in ("", f"{os.environ.get('REGISTRY', '127.0.0.1:5000')}/"):
-        for tag in engine.tags(prefix + name):
-            engine.client.images.remove(f"{prefix}{name}:{tag}", force=True)
+    for found in engine.client.images.list():
+        references = [*(found.attrs["RepoTags"] or ()), *(found.attrs["RepoDigests"] or ())]
+        if any(name in reference for reference in references):
+            engine.client.images.remove(found.id, force=True)
 
 
 @pytest.fixture(scope="session")
@@ -238,7 +239,7 @@ def clone(tmp_path: Path) -> Path:
 Derive = Callable[[str, Mapping[str, Content]], str]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def derive(engine: Engine) -> Iterator[Derive]:
     """Makes an image that differs from another one in some files (by path from the root); its ID."""
     made: list[str] = []

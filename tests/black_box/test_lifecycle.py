@@ -74,7 +74,7 @@ def asking(place: Place) -> Iterator[list[Answer]]:
     def ask() -> None:
         try:
             with Broker(place.urls.client) as broker:
-                while not done.is_set():
+                while not done.wait(0.1):
                     answers.extend(broker.ask(place.name, [SENTENCE], 60))
         except Exception as error:  # noqa: BLE001 (raised again in the test's own thread)
             failures.append(error)
