@@ -81,7 +81,9 @@ def print_error(error: DragomanError, *, as_json: bool) -> None:
     if as_json:
         print_object({"error": type(error).__name__, "message": str(error), "exit_code": error.exit_code})
     else:
-        Console(stderr=True).print(f"{type(error).__name__}: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        Console(stderr=True).print(
+            f"{type(error).__name__}: {error}", style="red", markup=False, highlight=False, soft_wrap=True
+        )
 
 
 def print_warning(text: str) -> None:
