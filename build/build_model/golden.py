@@ -9,6 +9,7 @@ from model.checkpoint import Golden
 from model.lang import BOS, EOS, PAD, UNK, Lang
 from model.normalize import normalize
 from model.search import greedy, pad, search
+from model.segment import segment
 
 COUNT = 32
 MARGIN_NATS = 0.5  # floating-point noise between processors and batch sizes is some 100,000 times smaller
@@ -20,13 +21,15 @@ def choose_goldens(
 ) -> tuple[Golden, ...]:
     """The first ``count`` of ``sources`` whose every search step is won by at least ``margin`` nats.
 
-    A source counts only if the search that the service uses finds what greedy search finds, so that the margins say
-    something about it. Fewer come back where fewer are clear.
+    A source counts only if it is one sentence, which `Translator` takes as a whole, and if the search that the service
+    uses finds what greedy search finds, so that the margins say something about it. Fewer come back where fewer are clear.
     """
     source_lang, target_lang = langs
     chosen: list[Golden] = []
     for start in range(0, len(sources), _BATCH):
-        batch = sources[start : start + _BATCH]
+        batch = [text for text in sources[start : start + _BATCH] if segment(text).sentences == (normalize(text),)]
+        if not batch:
+            continue
         rows = [source_lang.encode(normalize(text)) for text in batch]
         tensor = pad(rows)
         hypotheses = greedy(model, tensor)
