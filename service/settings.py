@@ -37,7 +37,7 @@ class Settings:
         on_erroneous_input: ``exit`` ends the service with 65 once the message is in quarantine, ``continue`` goes on.
         drain_seconds: how long a stop may take.
         connect_deadline_seconds: how long the broker may be unreachable before the service ends with 69; 0 is for ever.
-        threads: processor threads for the model; None leaves it to torch.
+        threads: processor threads for the model; more replicas do more than more threads, whose products are small.
         metrics_port: where Prometheus may ask; None is nowhere.
         log_format: ``json`` or ``text``, a line an event.
     """
@@ -51,7 +51,7 @@ class Settings:
     on_erroneous_input: str = "exit"
     drain_seconds: float = 8.0
     connect_deadline_seconds: float = 0.0
-    threads: int | None = None
+    threads: int = 1
     metrics_port: int | None = None
     log_format: str = "json"
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from service.ledger import Ack, Entry, Ledger, Publication, Purpose
 from service.message import Delivery, Message
@@ -24,8 +24,8 @@ def message(routing_key: str = "client") -> Message:
     return Message(routing_key, b"Hello", {}, mandatory=True)
 
 
-def serving() -> Ledger:
-    ledger = Ledger()
+def serving(most_scattered: int = 0) -> Ledger:
+    ledger = Ledger(most_scattered)
     ledger.publishing_opened()
     return ledger
 
@@ -55,6 +55,35 @@ def test_acks_of_the_lowest_tags_go_out_as_one() -> None:
     ledger.confirmed(3, multiple=True)
     ledger.confirmed(5, multiple=False)
     assert list(ledger.acks()) == [Ack(3, multiple=True), Ack(5, multiple=False)]
+
+
+def test_scattered_acks_wait_for_the_tags_below_them() -> None:
+    ledger = serving(most_scattered=2)
+    replied(ledger, 1, 2, 3, 4)
+    for sequence in (2, 3):
+        ledger.confirmed(sequence, multiple=False)
+        assert list(ledger.acks()) == []
+    ledger.confirmed(1, multiple=False)
+    assert list(ledger.acks()) == [Ack(3, multiple=True)]
+
+
+def test_too_many_scattered_acks_go_out_one_by_one() -> None:
+    ledger = serving(most_scattered=2)
+    replied(ledger, 1, 2, 3, 4)
+    for sequence in (2, 3, 4):
+        ledger.confirmed(sequence, multiple=False)
+    assert list(ledger.acks(patient=True)) == []
+    assert list(ledger.acks()) == [Ack(tag, multiple=False) for tag in (2, 3, 4)]
+
+
+def test_scattered_acks_that_wait_for_nothing_go_out() -> None:
+    ledger = serving(most_scattered=2)
+    given_back = ledger.deliver(delivery(1))
+    replied(ledger, 2)
+    ledger.confirmed(1, multiple=False)
+    assert list(ledger.acks()) == []
+    ledger.give_back(given_back)
+    assert list(ledger.acks()) == [Ack(2, multiple=False)]
 
 
 def test_no_multiple_ack_reaches_past_what_was_given_back() -> None:
@@ -153,7 +182,7 @@ class Books(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.ledger = Ledger()
+        self.ledger = Ledger(most_scattered=0)
         self.tag = self.sequence = 0
         self.unacked: dict[int, Entry] = {}  # by tag: the broker's view of the consuming channel
         self.worked_on: list[Entry] = []  # in the batcher's hands
@@ -163,6 +192,10 @@ class Books(RuleBasedStateMachine):
         self.returned: set[int] = set()
         self.open = False
         self.opened()
+
+    @initialize(most_scattered=st.integers(0, 3))
+    def begin(self, most_scattered: int) -> None:
+        self.ledger.most_scattered = most_scattered
 
     # The consumer
 
