@@ -22,7 +22,8 @@ def choose_goldens(
     """The first ``count`` of ``sources`` whose every search step is won by at least ``margin`` nats.
 
     A source counts only if it is one sentence, which `Translator` takes as a whole, and if the search that the service
-    uses finds what greedy search finds, so that the margins say something about it. Fewer come back where fewer are clear.
+    uses finds what greedy search finds, so that the margins say something about it. Fewer come back where fewer are
+    clear.
     """
     source_lang, target_lang = langs
     chosen: list[Golden] = []

@@ -1,12 +1,16 @@
 """What several unit tests need. None of it needs torch, a network or a daemon."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from model.fingerprint import GOLDEN, WEIGHTS, lang_file, make_manifest
+
+# Before torch is loaded, here and in what the tests start: threads cost small networks more than they gain.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def safetensors(fill: bytes) -> bytes:

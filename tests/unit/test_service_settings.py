@@ -18,7 +18,7 @@ def test_an_empty_environment_gives_the_defaults() -> None:
         32,
     )
     assert (settings.max_characters, settings.on_erroneous_input, settings.drain_seconds) == (5000, "exit", 8.0)
-    assert (settings.connect_deadline_seconds, settings.threads, settings.metrics_port) == (0.0, None, None)
+    assert (settings.connect_deadline_seconds, settings.threads, settings.metrics_port) == (0.0, 1, None)
 
 
 def test_every_setting_is_read_from_its_variable() -> None:
