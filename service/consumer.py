@@ -819,7 +819,7 @@ class Consumer:
 
     def _advance(self) -> None:
         """Takes the next step towards the end, if what it waits for is done."""
-        if self._state is State.PANIC and self._erroneous and self._ledger.unfinished == len(self._erroneous):
+        if self._state is State.PANIC and self._erroneous and self._ledger.unsettled == len(self._erroneous):
             self._put_all_away()
         if self._state in {State.DRAIN, State.PANIC} and not self._ledger.unfinished:
             self._state = State.CLOSE

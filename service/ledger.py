@@ -110,6 +110,11 @@ class Ledger:
         """Requests in hand that are neither acked nor given back."""
         return len(self._in_hand)
 
+    @property
+    def unsettled(self) -> int:
+        """Requests in hand of which something is still to be answered or confirmed."""
+        return len(self._in_hand) - len(self._settled)
+
     def acks(self, *, patient: bool = False) -> Iterator[Ack]:
         """The acks that are due, each once: one for all the lowest tags that are settled, and one for each of the
         others where they wait for nothing, or are too many.

@@ -87,6 +87,7 @@ class Service:
         """Waits for the end."""
         code = self.process.wait(seconds)
         self._reader.join(PATIENCE_SECONDS)
+        assert code in {75, -9} or not any("deadline" in event["event"] for event in self.events), self.lines
         return code
 
     def end(self) -> None:
