@@ -165,6 +165,10 @@ def _candidate(trial: Trial, engine: Engine, broker: Broker, progress: Progress)
         raise SmokeFailed(f"The engine has no image {trial.image}. Pull it, or build it: build-model --version X.")
     path = f"/{CHECKPOINT / GOLDEN}"
     lines = engine.read_files(image.id, [path])[path].decode().splitlines()
+    if not lines:
+        raise SmokeFailed(
+            f"{trial.image} has no goldens: its model was sure of nothing. Train it longer, then build it again."
+        )
     suffix = uuid.uuid4().hex[:8]
     queue = f"{trial.name}-{suffix}"
     spec = ContainerSpec(

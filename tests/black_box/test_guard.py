@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from build_model import smoke
 from build_model.engine import Engine
+from build_model.report import silent
 from model.fingerprint import architecture_hash, file_digest
 
-from .conftest import ROOT, BuildModel, Derive, Version
+from .conftest import ROOT, BuildModel, Derive, Urls, Version
 
 CHECKPOINT = Path("model/checkpoint")
 MISMATCH = 78
@@ -109,6 +111,14 @@ def test_a_golden_that_the_model_does_not_translate_so_is_refused_whatever_the_m
     assert ran.exit_code == MISMATCH
     assert ran.object["error"] == "GoldenMismatch"
     assert "Something else." in ran.object["message"]
+
+
+def test_an_image_without_goldens_fails_its_smoke_test_before_it_is_started(
+    released: Version, engine: Engine, derive: Derive, urls: Urls
+) -> None:
+    image = derive(released.reference, {f"opt/dragoman/{CHECKPOINT}/golden.jsonl": b""})
+    with pytest.raises(smoke.SmokeFailed, match="has no goldens"):
+        smoke.run(smoke.Trial(image, urls.container, urls.client, "bridge"), engine, silent())
 
 
 def test_a_comment_more_changes_nothing(clone: Path, engine: Engine, build_model: BuildModel) -> None:
