@@ -131,10 +131,11 @@ class Plan:
 
     def lines(self) -> list[str]:
         """The plan for a person."""
+        left = [f"remove {one.name}, left by a deploy that was cut off" for one in self.discard]
         if not self.start:
-            return [f"{self.deployment.image} already serves, {self.deployment.replicas} replica(s) of it."]
+            return [*left, f"{self.deployment.image} already serves, {self.deployment.replicas} replica(s) of it."]
         return [
-            *(f"remove {one.name}, left by a deploy that was cut off" for one in self.discard),
+            *left,
             f"smoke-test {self.deployment.image} on a private queue",
             *(f"start {spec.name}" for spec in self.start),
             *(f"drain {one.name} ({_tag(one)})" for one in self.drain),
@@ -345,11 +346,16 @@ class Deployer:
             for line in decided.lines():
                 self.progress.line(line)
             for leftover in decided.discard:
-                self.engine.remove(leftover.id)
+                self._discard(leftover, wanted.client_amqp_url)
             if decided.start:
                 smoke.run(decided.trial, self.engine, self.progress)
                 self._cut_over(decided)
         return decided
+
+    def _discard(self, candidate: Container, client_amqp_url: str) -> None:
+        self.engine.remove(candidate.id)
+        with Broker(client_amqp_url) as broker:
+            smoke.delete_queues(broker, candidate.environment["RPC_QUEUE"])
 
     def _cut_over(self, decided: Plan) -> None:
         with ExitStack() as withdrawal:

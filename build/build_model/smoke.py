@@ -199,8 +199,13 @@ def _candidate(trial: Trial, engine: Engine, broker: Broker, progress: Progress)
         )
     finally:
         engine.remove(container)
-        for name in (queue, f"{queue}.quarantine"):
-            broker.delete(name)
+        delete_queues(broker, queue)
+
+
+def delete_queues(broker: Broker, queue: str) -> None:
+    """Delete a candidate's private queue and its quarantine."""
+    for name in (queue, f"{queue}.quarantine"):
+        broker.delete(name)
 
 
 def _until(condition: Callable[[], bool], seconds: float, otherwise: str) -> None:
