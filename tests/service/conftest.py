@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+import pika
 import pytest
 from service_process import ROOT, Client, Service, application_folder
 from tcp_proxy import Proxy
@@ -39,14 +40,19 @@ def amqp_url() -> str:
 
 
 @pytest.fixture
-def request_queue(amqp_url: str) -> str:
-    """A queue name of the test's own."""
-    return f"test-{uuid.uuid4().hex[:12]}"
+def request_queue(amqp_url: str) -> Iterator[str]:
+    """A queue name of the test's own. The queues go last: a service that runs would declare them again."""
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    yield name
+    with pika.BlockingConnection(pika.URLParameters(amqp_url)) as connection:
+        channel = connection.channel()
+        for queue in (name, f"{name}.quarantine"):
+            channel.queue_delete(queue)
 
 
 @pytest.fixture
 def client(amqp_url: str, request_queue: str) -> Iterator[Client]:
-    """A client of that queue; what the test made on the broker goes with it."""
+    """A client of that queue."""
     each = Client(amqp_url, request_queue)
     yield each
     each.close()

@@ -116,8 +116,7 @@ class Client:
     """A client of the official tutorial's kind: an exclusive reply queue, correlation ids."""
 
     def __init__(self, url: str, request_queue: str) -> None:
-        self._parameters = pika.URLParameters(url)
-        self.connection = pika.BlockingConnection(self._parameters)
+        self.connection = pika.BlockingConnection(pika.URLParameters(url))
         self.channel = self.connection.channel()
         self.request_queue = request_queue
         self.reply_queue = self.channel.queue_declare("", exclusive=True).method.queue
@@ -171,11 +170,6 @@ class Client:
         return found
 
     def close(self) -> None:
-        """Closes, and deletes what was made for the test."""
+        """Ends the connection."""
         if self.connection.is_open:
             self.connection.close()
-        connection = pika.BlockingConnection(self._parameters)
-        channel = connection.channel()
-        channel.queue_delete(self.request_queue)
-        channel.queue_delete(f"{self.request_queue}.quarantine")
-        connection.close()
