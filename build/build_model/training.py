@@ -42,7 +42,8 @@ FIRST_LOSSES = 100  # recorded one by one, to compare two runs of the same seed
 _SAVE_SECONDS = 120.0
 _SCORED_APART = 0.05  # dev scores come at the ends of epochs, at least this share of the training apart
 _LEAST_BATCHES = 8  # an epoch; a small corpus gets smaller batches, so that it takes enough steps
-_SHOWN_STEPS = 20  # the loss shown is the mean over so many
+_SHOWN_SECONDS = 5.0
+_SHOWN_STEPS = 20  # or after so many; the loss shown is their mean
 
 
 class TrainingStateError(DragomanError):
@@ -112,6 +113,13 @@ class DevScore:
     best: bool
 
 
+@dataclass(frozen=True)
+class Stage:
+    """Something that takes a while and is no step of the training."""
+
+    name: str
+
+
 @dataclass
 class Position:
     """Where a training stands; it travels in the state file as JSON."""
@@ -127,7 +135,7 @@ class Position:
     dev: list[dict[str, Any]] = field(default_factory=list)
 
 
-Report = Callable[[Step | DevScore], None]
+Report = Callable[[Step | DevScore | Stage], None]
 
 
 def train(
@@ -206,6 +214,7 @@ class _Training:
             if self.position.step == 0:
                 self._save()  # so that a kill in the first minutes can be resumed too
             while not self._finished() and not stopped():
+                report(Stage(f"typing and batching the corpus for epoch {self.position.epoch}"))
                 sources, order = self._epoch()
                 self.steps_per_epoch = len(order)
                 while self.position.batch < len(order) and not self._finished() and not stopped():
@@ -228,7 +237,7 @@ class _Training:
                 self._save()
             if not self.position.dev:
                 self._score(report)
-            self._finish()
+            self._finish(report)
         except (OSError, SafetensorError) as error:
             raise DiskFullError(
                 f"{self.folder} can't be written: {getattr(error, 'strerror', None) or error}. "
@@ -338,6 +347,7 @@ class _Training:
 
     def _score(self, report: Report) -> None:
         """Scores the averaged weights on dev; the best ones, rounded as they are stored, become the checkpoint."""
+        report(Stage("scoring the dev set"))
         best_so_far = self.position.best_bleu
         rounded = Seq2Seq(self.average.config).eval()
         rounded.load_state_dict(
@@ -369,8 +379,9 @@ class _Training:
             "commit": _commit(),
         }
 
-    def _finish(self) -> None:
-        """Adds goldens and the outputs' digest to the best checkpoint, metrics and plot beside it."""
+    def _finish(self, report: Report) -> None:
+        """Adds goldens, the outputs' digest and the scores to the best checkpoint, metrics and plot beside it."""
+        report(Stage("choosing goldens and scoring the best checkpoint"))
         best = load_checkpoint(self.folder)
         translator = Translator(best)
         goldens = choose_goldens(best.model, best.langs, [example.source for example in self.dev])
@@ -467,7 +478,7 @@ class _Shown:
         self._losses.append(loss)
         self.tokens += tokens
         self.seconds += seconds
-        return len(self._losses) >= _SHOWN_STEPS
+        return len(self._losses) >= _SHOWN_STEPS or self.seconds >= _SHOWN_SECONDS
 
 
 def _commit() -> str | None:

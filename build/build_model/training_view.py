@@ -10,7 +10,7 @@ from types import FrameType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-from build_model.training import DevScore, Step
+from build_model.training import DevScore, Stage, Step
 
 _LINES_APART = 0.02  # without a terminal, a line each time so much of the training is behind
 
@@ -29,8 +29,12 @@ class TrainingView:
         self._shown = -1.0
         self.interrupted = False
 
-    def show(self, event: Step | DevScore) -> None:
+    def show(self, event: Step | DevScore | Stage) -> None:
         """Shows one event."""
+        if isinstance(event, Stage):
+            if self._bars and self._task is not None:
+                self._bars.update(self._task, description=event.name)
+            return
         if isinstance(event, DevScore):
             mark = "  kept: best so far" if event.best else ""
             scores = f"dev BLEU {event.scores.bleu:.1f}, chrF {event.scores.chrf:.1f}"
