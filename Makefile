@@ -26,15 +26,18 @@ test: lint
 	deploy/local up
 	$(LOCAL) .venv/bin/pytest
 
+# A name of its own for each clone: two of them can share an engine.
+DEMO := demo-$(shell pwd | sha256sum | cut -c1-6)
+
 # A repository name of its own each time: a version in the registry is never overwritten.
 demo: REPOSITORY := dragoman/demo-$(shell date +%Y%m%d-%H%M%S)
 demo: setup
 	deploy/local up
 	$(LOCAL) .venv/bin/build-model --version $(VERSION) --registry $$REGISTRY --repository $(REPOSITORY) --push
-	$(LOCAL) .venv/bin/build-model deploy $(VERSION) --name demo --registry $$REGISTRY --repository $(REPOSITORY) --amqp-url $$CONTAINER_AMQP_URL --client-amqp-url $$AMQP_URL
+	$(LOCAL) .venv/bin/build-model deploy $(VERSION) --name $(DEMO) --registry $$REGISTRY --repository $(REPOSITORY) --amqp-url $$CONTAINER_AMQP_URL --client-amqp-url $$AMQP_URL
 	$(LOCAL) .venv/bin/build-model translate "Je vais dormir." --amqp-url $$AMQP_URL
 
 clean:
-	docker ps --all --quiet --filter label=dragoman.deployment=demo | xargs --no-run-if-empty docker rm --force
+	docker ps --all --quiet --filter label=dragoman.deployment=$(DEMO) | xargs --no-run-if-empty docker rm --force
 	deploy/local down
 	rm -rf .venv .local artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -73,7 +73,10 @@ class Manifest:
             CheckpointFormatError: ``data`` is no manifest; ``name`` stands in the message.
         """
         try:
-            return cls(**json.loads(data))
+            stored = json.loads(data)
+            if not isinstance(stored, dict):
+                raise TypeError("it holds no object")
+            return cls(**stored)
         except (ValueError, TypeError) as error:
             raise CheckpointFormatError(
                 f"{name} is not a manifest ({error}). Restore the checkpoint's files."

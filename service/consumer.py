@@ -22,6 +22,7 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 from functools import partial
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 import pika
 import pika.channel
@@ -694,7 +695,13 @@ class Consumer:
                 AccessRefused(f"The broker refused access ({reason}). Check user, virtual host and permissions.")
             )
             return
-        log.warning("no connection to the broker; trying again", connection=connection, reason=reason)
+        broker = urlsplit(self._settings.amqp_url)
+        log.warning(
+            "no connection to the broker; trying again, check AMQP_URL if it stays so",
+            connection=connection,
+            broker=f"{broker.hostname}:{broker.port}" if broker.port else str(broker.hostname),
+            reason=reason,
+        )
         deadline_seconds = self._settings.connect_deadline_seconds
         if deadline_seconds and self._connect_deadline is None:
             unreachable = BrokerUnreachable(

@@ -21,6 +21,10 @@ class CodeMissing(DragomanError):
     """A folder of code that belongs into the image isn't there."""
 
 
+class GoldensMissing(DragomanError):
+    """The checkpoint was too unsure of everything to have a golden sentence."""
+
+
 @dataclass(frozen=True)
 class Artifact:
     """``artifacts/<version>/``: the five files of a checkpoint, its manifest with the version."""
@@ -30,10 +34,19 @@ class Artifact:
 
 
 def check(checkpoint: Path) -> None:
-    """What the service does before it connects: hashes, network, goldens. GuardError when one of them doesn't hold."""
+    """What the service does before it connects: hashes, network, goldens.
+
+    Raises GuardError when one of them doesn't hold, GoldensMissing when there is nothing to hold the model to.
+    """
     from model.translator import Translator  # noqa: PLC0415 (torch takes a second; no other command needs it)
 
-    Translator.load(checkpoint).self_test()
+    translator = Translator.load(checkpoint)
+    if not translator.goldens:
+        raise GoldensMissing(
+            f"{checkpoint} has no golden sentences, so nothing proves what its image answers. Train longer, or give "
+            "`save_checkpoint` the goldens that `choose_goldens` finds."
+        )
+    translator.self_test()
 
 
 def write(checkpoint: Path, version: Version, folder: Path) -> Artifact:

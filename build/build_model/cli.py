@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import logging
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -54,8 +55,37 @@ RegistryAddress = Annotated[
         help="The image registry: plain HTTP on loopback or after http://, else HTTPS; logins are docker login's.",
     ),
 ]
-Repository = Annotated[str, typer.Option(metavar="NAME", help="The image's name in the registry.")]
-Name = Annotated[str, typer.Option(metavar="NAME", help="What the deployment is called on this engine.")]
+
+
+def _repository(name: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*", name):
+        raise typer.BadParameter(
+            f"{name!r} is no image name: lower-case words joined by / . _ -, like dragoman/fra-eng."
+        )
+    return name
+
+
+def _name(name: str) -> str:
+    if not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", name):
+        raise typer.BadParameter(f"{name!r} can't name containers: letters, digits and _ . - only, like dragoman.")
+    return name
+
+
+def _texts(texts: list[str]) -> list[str]:
+    for text in texts:
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise typer.BadParameter("the text is not UTF-8. Check the locale of the terminal.") from None
+    return texts
+
+
+Repository = Annotated[
+    str, typer.Option(metavar="NAME", help="The image's name in the registry.", callback=_repository)
+]
+Name = Annotated[
+    str, typer.Option(metavar="NAME", help="What the deployment is called on this engine.", callback=_name)
+]
 Network = Annotated[str, typer.Option(metavar="NAME", help="The Docker network of the containers, or host.")]
 AmqpUrl = Annotated[
     str,
@@ -260,13 +290,16 @@ def rollback(
 def status(name: Name = DEPLOYMENT, as_json: Json = False) -> None:
     """Show which version runs, its replicas, what a rollback leads to, and who holds the lock."""
     with reported(as_json=as_json):
-        found = deploying.Deployer(Engine.connect(), report.silent()).status(name)
+        deployer = deploying.Deployer(Engine.connect(), report.silent())
+        found, others = deployer.status(name), deployer.others(name)
         if as_json:
-            report.print_object(found.encode())
+            report.print_object({**found.encode(), "others": others})
             return
         report.print_facts(f"{name}: {found.reference or 'nothing is deployed'}", found.facts())
         if found.replicas:
             report.print_table(("replica", "version", "state", "restarts", "since"), found.rows())
+        if others:
+            print(f"Other deployments on this engine: {', '.join(others)}. See one with --name.")
 
 
 @app.command()
@@ -301,7 +334,7 @@ def smoke_test(
 
 @app.command()
 def translate(
-    texts: Annotated[list[str], typer.Argument(metavar="TEXT…", help="French, as a person types it.")],
+    texts: Annotated[list[str], typer.Argument(metavar="TEXT…", help="French, as a person types it.", callback=_texts)],
     amqp_url: Annotated[
         str,
         typer.Option(
@@ -457,6 +490,7 @@ def _train(
     from build_model import corpus as corpora  # noqa: PLC0415 (torch takes a second; no other command needs it)
     from build_model import training  # noqa: PLC0415
     from build_model.training_view import training_view  # noqa: PLC0415
+    from model.checkpoint import read_goldens  # noqa: PLC0415
 
     recipe = training.Recipe(seed=seed, minutes=minutes, epochs=epochs, **shape)
     with _progress(as_json).download(corpus) as fetched:
@@ -478,7 +512,10 @@ def _train(
         )
     best = max(position.dev, key=lambda entry: float(entry["bleu"]))
     facts = {"checkpoint": str(out), "steps": position.step, "minutes": round(position.seconds / 60, 2)}
-    return {**facts, "dev_bleu": best["bleu"], "dev_chrf": best["chrf"]}
+    goldens = len(read_goldens(out))
+    if not goldens:
+        _warn("no translation was clear enough to be a golden sentence, so no image can be built of it. Train longer.")
+    return {**facts, "dev_bleu": best["bleu"], "dev_chrf": best["chrf"], "goldens": goldens}
 
 
 def _reference(text: str, registry: str, repository: str) -> Reference:

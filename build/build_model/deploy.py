@@ -313,10 +313,17 @@ class Deployer:
         replicas = self.engine.containers({DEPLOYMENT: name, ROLE: "replica"})
         running = Running.of(replicas)
         if running is None:
+            others = self.others(name)
+            known = f" There is {', '.join(others)}: give its --name." if others else ""
             raise NothingDeployed(
-                f"Nothing is deployed as {name!r} on this engine. Deploy a version: build-model deploy VERSION."
+                f"Nothing is deployed as {name!r} on this engine.{known} Deploy a version: build-model deploy VERSION."
             )
         return running
+
+    def others(self, name: str) -> list[str]:
+        """The other deployments on this engine."""
+        replicas = self.engine.containers({ROLE: "replica"})
+        return sorted({one.labels[DEPLOYMENT] for one in replicas} - {name})
 
     def status(self, name: str) -> Status:
         """What runs as ``name``, and whether it is locked."""
@@ -460,7 +467,7 @@ def rollback_target(running: Running, version: str | None) -> Deployment:
     if running.previous is None:
         raise NoPrevious(
             f"{current.version} is the first version deployed as {current.name!r}; there is none before it. "
-            "Name one: build-model rollback VERSION."
+            f"Name one: build-model rollback VERSION --name {current.name}."
         )
     return replace(current, image=Registry(current.registry).resolve(running.previous))
 

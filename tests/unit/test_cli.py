@@ -9,6 +9,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from build_model import cli
+from build_model.artifact import GoldensMissing, check
+from model.architecture import Config, Seq2Seq
+from model.checkpoint import save_checkpoint
+from model.lang import Lang
 
 NOBODY = "127.0.0.1:1"
 COMMANDS = (
@@ -38,6 +42,29 @@ def test_every_command_explains_itself_and_its_options(run: Callable[..., Result
     result = run(command, "--help")
     assert result.exit_code == 0
     assert "--json" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("--version", "1.0.0", "--repository", "Bad Repo"), "--repository"),
+        (("status", "--name", "a b"), "--name"),
+        (("translate", "\udcff\udcfe", "--amqp-url", f"amqp://{NOBODY}"), "UTF-8"),
+    ],
+)
+def test_an_argument_that_can_t_be_right_is_refused_before_anything_is_done(
+    run: Callable[..., Result], arguments: tuple[str, ...], named: str
+) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert named in result.stderr
+
+
+def test_a_checkpoint_without_goldens_becomes_no_image(tmp_path: Path) -> None:
+    langs = (Lang.build("fra", ["Je vais dormir."], 60), Lang.build("eng", ["I'm going to sleep."], 60))
+    save_checkpoint(Seq2Seq(Config(len(langs[0]), len(langs[1]), width=16)), langs, tmp_path)
+    with pytest.raises(GoldensMissing, match="no golden sentences"):
+        check(tmp_path)
 
 
 def test_a_version_that_is_none_is_refused_before_anything_is_asked(run: Callable[..., Result]) -> None:
