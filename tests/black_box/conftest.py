@@ -15,11 +15,13 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+from docker.errors import ImageNotFound
 
 from build_model.context import Content, pack
 from build_model.engine import Engine, EngineUnavailable
@@ -175,9 +177,19 @@ def repository(engine: Engine) -> Iterator[str]:
     name = f"dragoman/test-{uuid.uuid4().hex[:8]}"
     yield name
     for found in engine.client.images.list():
-        references = [*(found.attrs["RepoTags"] or ()), *(found.attrs["RepoDigests"] or ())]
-        if any(name in reference for reference in references):
-            engine.client.images.remove(found.id, force=True)
+        forget(engine, found.id, name)
+
+
+def forget(engine: Engine, image: str, repository: str) -> None:
+    """Removes the names that an image has in ``repository``, and with the last of all its names the image.
+
+    Not the image by its ID: the same content built for something else has the same ID, and may be running.
+    """
+    found = engine.client.images.get(image).attrs
+    for name in [*(found["RepoTags"] or ()), *(found["RepoDigests"] or ())]:
+        if repository in name:
+            with suppress(ImageNotFound):  # a repository's digests go with its last tag
+                engine.client.images.remove(name, force=True)
 
 
 @pytest.fixture(scope="session")

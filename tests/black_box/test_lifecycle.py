@@ -15,7 +15,7 @@ from build_model.registry import Reference, Registry
 from build_model.report import silent
 from build_model.rpc import Answer, Broker, Parcel
 
-from .conftest import BuildModel, Derive, Ran, Urls, Version
+from .conftest import BuildModel, Derive, Ran, Urls, Version, forget
 
 SENTENCE = "Elle est contente."
 NOBODY = "127.0.0.1:1"
@@ -131,7 +131,7 @@ def test_another_clone_with_the_same_content_gives_the_same_layers(
     build_model: BuildModel, released: Version, engine: Engine, registry: str, repository: str, clone: Path
 ) -> None:
     layers = image_layers(engine, released.reference)
-    forget(engine, released)
+    forget(engine, released.reference, repository)
     where = ("--registry", registry, "--repository", repository)
     ran = build_model("--version", "1.0.0", *where, "--json", root=clone)
     assert ran.exit_code == 0, ran.stdout
@@ -148,9 +148,9 @@ def test_an_image_of_the_engine_is_inspected_there(build_model: BuildModel, rele
 
 
 def test_a_version_is_inspected_in_the_registry_and_not_pulled(
-    build_model: BuildModel, second: Version, engine: Engine
+    build_model: BuildModel, second: Version, engine: Engine, repository: str
 ) -> None:
-    forget(engine, second)
+    forget(engine, second.reference, repository)
     ran = build_model("inspect", second.reference, "--json")
     assert ran.exit_code == 0
     assert ran.object["labels"]["org.opencontainers.image.version"] == "2.0.0"
@@ -160,8 +160,9 @@ def test_a_version_is_inspected_in_the_registry_and_not_pulled(
     assert engine.image(second.reference) is None
 
 
-def test_a_version_pulled_by_tag_is_the_one_that_was_pushed(second: Version, engine: Engine) -> None:
-    forget(engine, second)
+def test_a_version_pulled_by_tag_is_the_one_that_was_pushed(second: Version, engine: Engine, repository: str) -> None:
+    if engine.image(second.reference) is not None:
+        forget(engine, second.reference, repository)
     image = engine.pull(second.reference, silent())
     assert f"{second.reference.rpartition(':')[0]}@{second.built['digest']}" in image.digests
     assert image.labels["dragoman.artifact"] == second.built["artifact"]
@@ -374,10 +375,3 @@ def image_layers(engine: Engine, reference: str) -> tuple[str, ...]:
     image = engine.image(reference)
     assert image is not None
     return image.layers
-
-
-def forget(engine: Engine, version: Version) -> None:
-    """Remove every name of a version from the engine."""
-    image = engine.image(version.reference)
-    if image is not None:
-        engine.client.images.remove(image.id, force=True)
