@@ -6,7 +6,7 @@ LOCAL := set -a && . ./.local/env && set +a &&
 
 .PHONY: setup lint test demo clean
 
-setup: .venv/complete
+setup: .venv/complete tests/clients/node_modules/.package-lock.json
 
 # Torch comes from pip's configured sources (a wheel folder, a mirror) when they have the CPU build, else from PyTorch's index.
 .venv/complete: pyproject.toml VERSION requirements/torch.txt requirements/dev.txt
@@ -14,6 +14,11 @@ setup: .venv/complete
 	.venv/bin/pip install --no-deps --no-compile -r requirements/torch.txt 2> .venv/torch.log || .venv/bin/pip install --no-deps --no-compile -r requirements/torch.txt --index-url $(TORCH_INDEX)
 	.venv/bin/pip install --quiet --no-deps --no-compile --require-hashes -r requirements/dev.txt
 	.venv/bin/pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+# npm writes this file last.
+tests/clients/node_modules/.package-lock.json: tests/clients/package-lock.json | .venv/complete
+	.venv/bin/npm ci --prefix tests/clients --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch $@
 
 lint: setup
@@ -40,4 +45,4 @@ demo: setup
 clean:
 	docker ps --all --quiet --filter label=dragoman.deployment=$(DEMO) | xargs --no-run-if-empty docker rm --force
 	deploy/local down
-	rm -rf .venv .local artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv tests/clients/node_modules .local artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis
