@@ -13,11 +13,10 @@ from pathlib import Path
 
 import pika
 import pytest
+from images import ROOT, Urls, missing
 
 from build_model.engine import ContainerSpec, Engine
 from build_model.rpc import Broker
-
-from .conftest import ROOT, Urls, missing
 
 CLIENTS = ROOT / "tests" / "clients"
 GOLDEN = "/opt/dragoman/model/checkpoint/golden.jsonl"

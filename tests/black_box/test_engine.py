@@ -1,12 +1,11 @@
 """Errors inside the engine's streams are errors: the SDK's own methods overlook them."""
 
 import pytest
+from images import Version
 
 from build_model.context import pack
 from build_model.engine import Engine, EngineFailed, ImageMissing
 from build_model.report import silent
-
-from .conftest import Version
 
 
 def test_a_build_step_that_fails_is_an_error_with_the_engines_last_words(engine: Engine, released: Version) -> None:

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from images import ROOT, BuildModel, Derive, Urls, Version
 
 from build_model import smoke
 from build_model.engine import Engine
 from build_model.report import silent
 from model.fingerprint import architecture_hash, file_digest
-
-from .conftest import ROOT, BuildModel, Derive, Urls, Version
 
 CHECKPOINT = Path("model/checkpoint")
 MISMATCH = 78

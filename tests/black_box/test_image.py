@@ -4,11 +4,11 @@ import hashlib
 import json
 import re
 
+from images import Urls
+
 from build_model import smoke
 from build_model.engine import Engine
 from build_model.report import silent
-
-from .conftest import Urls
 
 FILES = """
 model/__init__.py

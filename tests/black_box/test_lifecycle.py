@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from images import BuildModel, Derive, Ran, Urls, Version, forget
 
 from build_model.engine import Engine
 from build_model.registry import Reference, Registry
 from build_model.report import silent
 from build_model.rpc import Answer, Broker, Parcel
-
-from .conftest import BuildModel, Derive, Ran, Urls, Version, forget
 
 SENTENCE = "Elle est contente."
 NOBODY = "127.0.0.1:1"

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pika
 import pytest
+from proxy import Proxy
 from service_process import ROOT, Client, Service, application_folder
-from tcp_proxy import Proxy
 
 
 def _broker_url() -> str | None:

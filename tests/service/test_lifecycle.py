@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from proxy import Proxy
 from service_process import Client, Service, until
-from tcp_proxy import Proxy
 
 Start = Callable[..., Service]
 Through = Callable[[int], str]

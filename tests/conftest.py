@@ -1,0 +1,3 @@
+"""What several suites share: `images.py`."""
+
+pytest_plugins = ["images"]
