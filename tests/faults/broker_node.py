@@ -1,0 +1,107 @@
+"""A RabbitMQ of the suite's own, which may be killed, restarted and alarmed: no other broker is touched."""
+
+import importlib.util
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from types import ModuleType
+from typing import Self
+
+from images import ROOT
+
+CONTROL_SECONDS = 60.0
+
+
+def deploy_local(state: Path) -> ModuleType:
+    """The script `deploy/local` as a module, its state in ``state``: it knows how to start a private node."""
+    loader = SourceFileLoader("deploy_local_of_faults", str(ROOT / "deploy" / "local"))
+    spec = importlib.util.spec_from_loader(loader.name, loader)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[loader.name] = module  # dataclasses look their module up
+    loader.exec_module(module)
+    vars(module)["STATE"] = state
+    return module
+
+
+class NodeUnavailable(Exception):
+    """No private node can be started here."""
+
+
+class BrokerNode:
+    """A private node: name, ports, data, log, user and port mapper of its own. A context manager.
+
+    Args:
+        state: an empty folder for all of it.
+
+    Raises:
+        NodeUnavailable: there is no RabbitMQ here, and none can be installed.
+    """
+
+    def __init__(self, state: Path) -> None:
+        self._local = deploy_local(state)
+        self._started = self._local.Started(processes=[], compose=[])
+        self._port: int = self._local.free_port(0)
+        password = secrets.token_hex(16)
+        try:
+            self._address = self._local.start_rabbitmq(self._started, self._port, password)
+        except self._local.LocalError as error:
+            self.end()
+            raise NodeUnavailable(str(error)) from None
+        self._process = self._started.processes[-1]
+        # What it was started with, for the next start.
+        variables = Path(f"/proc/{self._process.pid}/environ").read_bytes().split(b"\0")
+        self._environment = dict(os.fsdecode(each).split("=", 1) for each in variables if b"=" in each)
+        self.url = f"amqp://dragoman:{password}@127.0.0.1:{self._port}/%2F"
+
+    @property
+    def port(self) -> int:
+        """Where it listens, on loopback."""
+        return self._port
+
+    def kill(self) -> None:
+        """Ends it with SIGKILL, in the middle of whatever it does."""
+        os.killpg(self._process.pid, signal.SIGKILL)  # it leads a session: the wrapper and the Erlang machine
+        self._wait_until_gone()
+
+    def stop(self) -> None:
+        """Ends it in order."""
+        self._local.stop(self._process)
+
+    def start(self) -> None:
+        """Starts it on the data that it left."""
+        command = [str(self._local.RABBITMQ_BIN / "rabbitmq-server")]
+        self._process = self._started.spawn("rabbitmq", command, self._environment)
+        self._local.wait(self._process, lambda: self._local.broker_answers(self.url))
+
+    def control(self, *arguments: str) -> str:
+        """What `rabbitmqctl` says to that."""
+        command = [str(self._local.RABBITMQ_BIN / "rabbitmqctl"), "--quiet", *arguments]
+        ran = subprocess.run(
+            command, env=self._environment, capture_output=True, text=True, timeout=CONTROL_SECONDS, check=False
+        )
+        assert ran.returncode == 0, f"{command}: {ran.stdout}{ran.stderr}"
+        return ran.stdout
+
+    def end(self) -> None:
+        """Ends all of it."""
+        for process in reversed(self._started.processes):
+            if process.alive():
+                os.killpg(process.pid, signal.SIGKILL)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def _wait_until_gone(self) -> None:
+        while self._process.alive():
+            time.sleep(0.05)
+        while self._local.listens(self._port):  # the machine may outlive its wrapper by a moment
+            time.sleep(0.05)

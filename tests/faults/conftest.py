@@ -1,0 +1,183 @@
+"""Real damage to the real image: a private RabbitMQ, a proxy on the link, containers that are killed.
+
+Every test is a row of `rows.py`, and keeps books: nothing may be lost in any. A table at the end of the run and
+reports/faults.json say what each row measured.
+"""
+
+import json
+import uuid
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+from images import ROOT, Version, missing
+from proxy import Proxy
+from rich.console import Console
+from rich.table import Table
+
+from build_model.engine import Engine
+
+from .books import Books
+from .broker_node import BrokerNode, NodeUnavailable
+from .client import Client
+from .fleet import Replica, through
+from .rows import ROWS
+
+REPORT = ROOT / "reports" / "faults.json"
+COLUMNS = ("attempted", "answered", "returned", "quarantined", "duplicated", "lost")
+RESULTS = pytest.StashKey[dict[str, dict[str, Any]]]()
+
+Start = Callable[..., Replica]
+
+
+@pytest.fixture(scope="session")
+def node(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerNode]:
+    """The broker of these tests."""
+    try:
+        with BrokerNode(tmp_path_factory.mktemp("broker")) as broker:
+            yield broker
+    except NodeUnavailable as error:
+        missing(error)
+
+
+@pytest.fixture
+def queue() -> str:
+    """The name of a request queue of the test's own. A module whose tests share a replica makes it the module's."""
+    return f"faults-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def client(node: BrokerNode, queue: str) -> Iterator[Client]:
+    """A client with empty books."""
+    with Client(node.url, queue) as each:
+        yield each
+
+
+@pytest.fixture
+def proxy(node: BrokerNode) -> Iterator[Proxy]:
+    """A way to the broker that can be damaged."""
+    with Proxy("127.0.0.1", node.port) as each:
+        yield each
+
+
+@pytest.fixture
+def damaged_url(node: BrokerNode, proxy: Proxy) -> str:
+    """The broker by way of the proxy."""
+    return through(node.url, proxy)
+
+
+@pytest.fixture
+def start(engine: Engine, released: Version, node: BrokerNode, queue: str) -> Iterator[Start]:
+    """Starts replicas on the test's queue, with settings of its choice; ``image`` is another than the released one."""
+    with starting(engine, released.reference, node, queue) as start:
+        yield start
+
+
+class starting:  # noqa: N801 (it reads as `with starting(...)`)
+    """Replicas on a queue, which end with the block."""
+
+    def __init__(self, engine: Engine, image: str, node: BrokerNode, queue: str) -> None:
+        self._engine = engine
+        self._image = image
+        self._settings = {"AMQP_URL": node.url, "RPC_QUEUE": queue}
+        self._name = queue
+        self._replicas: list[Replica] = []
+
+    def __enter__(self) -> Start:
+        return self._start
+
+    def _start(self, image: str | None = None, *, supervised: bool = False, **settings: str) -> Replica:
+        name = f"{self._name}-{len(self._replicas)}"
+        environment = self._settings | settings
+        self._replicas.append(Replica(self._engine, image or self._image, name, environment, supervised=supervised))
+        return self._replicas[-1]
+
+    def __exit__(self, *_: object) -> None:
+        for replica in self._replicas:
+            replica.remove()
+
+
+# The books of every row
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Every test here is a row."""
+    for item in items:
+        if item.path.is_relative_to(ROOT / "tests" / "faults") and row_of(item) not in ROWS:
+            raise pytest.UsageError(f"{item.nodeid} is no row of the fault table: {row_of(item)!r}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
+    """A row that did what it should must balance its books as well."""
+    outcome = yield
+    client: Client = funcargs(item)["client"]
+    client.settle()
+    client.books.check()
+    return outcome
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Writes a row down, whether or not it passed."""
+    report = yield
+    if not report.skipped and (call.when == "call" or report.failed):
+        books: Books = getattr(funcargs(item).get("client"), "books", None) or Books()
+        results = item.config.stash.setdefault(RESULTS, {})
+        results[row_of(item)] = {
+            "fault": row_of(item),
+            **asdict(books.tally()),
+            "passed": report.passed,
+            "seconds": round(call.duration, 1),
+            "measured": dict(item.user_properties),
+        }
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """The report as a file."""
+    results = session.config.stash.get(RESULTS, {})
+    if results:
+        REPORT.parent.mkdir(exist_ok=True)
+        REPORT.write_text(json.dumps(in_order(results), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """The report as a table."""
+    rows = in_order(config.stash.get(RESULTS, {}))
+    if not rows:
+        return
+    table = Table("fault", title="What became of every request")
+    for column in COLUMNS:
+        table.add_column(column, justify="right")
+    table.add_column("passed")
+    table.add_column("measured")
+    for row in rows:
+        counts = [f"{row[column]:,}" for column in COLUMNS]
+        measured = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in row["measured"].items())
+        table.add_row(row["fault"], *counts, "yes" if row["passed"] else "NO", measured)
+    console = Console(width=160)
+    with console.capture() as captured:
+        console.print(table)
+    terminalreporter.write_line("")
+    terminalreporter.write(captured.get())
+
+
+def in_order(results: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows that were run, in the table's order."""
+    return [results[row] for row in ROWS if row in results]
+
+
+def row_of(item: pytest.Item) -> str:
+    """The row that a test is; empty where it is none."""
+    marker = item.get_closest_marker("fault")
+    return marker.args[0] if marker else ""
+
+
+def funcargs(item: pytest.Item) -> dict[str, Any]:
+    """The fixtures of a test."""
+    found: dict[str, Any] = getattr(item, "funcargs", {})
+    return found
