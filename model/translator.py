@@ -109,7 +109,7 @@ def untranslatable(text: str, max_characters: int | None = None) -> str | None:
     """
     if max_characters is not None and len(text) > max_characters:
         return "too-long"
-    if all(character.isspace() or unicodedata.category(character)[0] == "C" for character in text):
+    if not text.strip():
         return "empty"
     letters = [character for character in text if character.isalpha()]
     if not letters:

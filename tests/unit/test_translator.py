@@ -79,7 +79,7 @@ def test_an_endless_word_is_answered_too(translator: Translator) -> None:
         ("Je vais dormir.", None),
         ("", "empty"),
         (" \n\t", "empty"),
-        ("\x00\x00", "empty"),
+        ("\x00\x00", "no-letters"),
         ("😀😀", "no-letters"),
         ("1234 !?", "no-letters"),
         ("مرحبا بالعالم", "unknown-script"),
