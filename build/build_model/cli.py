@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import logging
 import re
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ import typer
 import model
 from build_model import base as base_image
 from build_model import deploy as deploying
-from build_model import image, report, rpc, smoke
+from build_model import image, quarantine, report, rpc, smoke
 from build_model.engine import Engine
 from build_model.registry import Inspection, Reference, Registry
 from build_model.version import Version
@@ -105,8 +106,18 @@ ClientAmqpUrl = Annotated[
         show_default=False,
     ),
 ]
-
-
+BrokerUrl = Annotated[
+    str,
+    typer.Option(
+        metavar="URL",
+        envvar=["DRAGOMAN_CLIENT_AMQP_URL", "DRAGOMAN_AMQP_URL"],
+        help="The broker: amqp://USER:PASSWORD@HOST:5672/%2F.",
+    ),
+]
+Queue = Annotated[str, typer.Option(metavar="NAME", help="The service's queue.")]
+Reason = Annotated[
+    str | None, typer.Option(metavar="REASON", help="Only messages with this reason, as `list` shows it.")
+]
 Corpus = Annotated[
     str,
     typer.Option(
@@ -335,18 +346,11 @@ def smoke_test(
 @app.command()
 def translate(
     texts: Annotated[list[str], typer.Argument(metavar="TEXT…", help="French, as a person types it.", callback=_texts)],
-    amqp_url: Annotated[
-        str,
-        typer.Option(
-            metavar="URL",
-            envvar=["DRAGOMAN_CLIENT_AMQP_URL", "DRAGOMAN_AMQP_URL"],
-            help="Ask the service at this broker.",
-        ),
-    ] = "",
+    amqp_url: BrokerUrl = "",
     checkpoint: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Ask nobody: translate here, with this checkpoint.")
     ] = None,
-    queue: Annotated[str, typer.Option(metavar="NAME", help="The service's queue.")] = QUEUE,
+    queue: Queue = QUEUE,
     timeout: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="How long to wait for the answers.")] = 30.0,
     as_json: Json = False,
 ) -> None:
@@ -374,6 +378,108 @@ def translate(
             return
         for answer in answers:
             print(answer.text)
+
+
+quarantine_app = typer.Typer(
+    help="Look at what the service put into quarantine, put messages back, or throw them away.",
+    rich_markup_mode="markdown",
+    no_args_is_help=True,
+)
+app.add_typer(quarantine_app, name="quarantine")
+
+
+@quarantine_app.command(name="list")
+def quarantine_list(
+    amqp_url: BrokerUrl,
+    queue: Queue = QUEUE,
+    limit: Annotated[int, typer.Option(min=1, help="Show so many at most.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """Show the messages in quarantine, and leave them there.
+
+    Each is taken from the broker and given back, so for that moment nobody else sees it. A classic queue keeps its
+    order; a quorum queue puts what was shown behind what wasn't, and counts a delivery of it: where a policy sets
+    delivery-limit, or with RabbitMQ 4 (20 by itself), raise the limit of the quarantine. `requeue` and `purge --reason`
+    do the same to what they pass over. See docs/operations.md.
+
+    Reasons: **not-utf8**, **content-encoding**, **reply-to**, **crashed**; or the broker's, where a policy dead-letters
+    into the quarantine.
+    """
+    with reported(as_json=as_json), rpc.Broker(amqp_url) as broker:
+        found = quarantine.look(broker, queue, limit)
+        if as_json:
+            report.print_object(found.encode())
+            return
+        print(f"{found.queue}: {_messages(found.total)}" + (f", {len(found.messages)} shown" * (found.total > limit)))
+        if found.messages:
+            report.print_table(quarantine.COLUMNS, (kept.row() for kept in found.messages))
+
+
+@quarantine_app.command(name="requeue")
+def quarantine_requeue(
+    amqp_url: BrokerUrl,
+    queue: Queue = QUEUE,
+    reason: Reason = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="So many at most.", show_default="all")] = None,
+    reply_to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="QUEUE",
+            help="Send the answers to this queue, for whom nobody waits any more.",
+            show_default="where each message says",
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count; change nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Put messages back on the request queue, oldest first, their attempts forgotten.
+
+    For texts that crashed a version, once another one is deployed. What the service would refuse again stays in
+    quarantine and is counted: bytes that aren't UTF-8, another content encoding, no reply_to (unless --reply-to).
+
+    A message leaves the quarantine when the broker has confirmed its copy: none is lost, and one that was under way
+    when the connection broke may be translated twice. Messages no longer expire.
+    """
+    with reported(as_json=as_json), rpc.Broker(amqp_url) as broker:
+        done = quarantine.requeue(
+            broker,
+            queue,
+            reason=reason,
+            limit=limit,
+            reply_to=reply_to,
+            dry_run=dry_run,
+            audit=deploying.Audit.default(),
+            progress=_progress(as_json),
+        )
+        if as_json:
+            report.print_object(done.encode())
+            return
+        print(f"{_messages(done.requeued)} {'would go' if dry_run else 'went'} back to {queue}")
+        for why, count in sorted(done.refused.items()):
+            print(f"{_messages(count)} would only return, and stayed: {why}")
+
+
+@quarantine_app.command(name="purge")
+def quarantine_purge(
+    amqp_url: BrokerUrl,
+    queue: Queue = QUEUE,
+    reason: Reason = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Throw away the messages in quarantine, for good."""
+    if not yes and not sys.stdin.isatty():
+        raise typer.BadParameter("nobody can be asked here; say that you mean it.", param_hint="--yes")
+    with reported(as_json=as_json), rpc.Broker(amqp_url) as broker:
+        name = quarantine.quarantine_of(queue)
+        count = broker.depth(name)
+        if count and not yes:
+            which = f"those with reason {reason} among the {_messages(count)}" if reason else _messages(count)
+            typer.confirm(f"Remove {which} in {name} for good?", abort=True, err=True)
+        removed = quarantine.purge(
+            broker, queue, reason=reason, audit=deploying.Audit.default(), progress=_progress(as_json)
+        )
+        _print({"queue": name, "removed": removed}, as_json=as_json)
 
 
 @app.command()
@@ -466,6 +572,10 @@ def main() -> None:
 
 def _progress(as_json: bool) -> report.Progress:
     return report.silent() if as_json else report.on_terminal()
+
+
+def _messages(count: int) -> str:
+    return "1 message" if count == 1 else f"{count} messages"
 
 
 def _check_length(minutes: float | None, epochs: int | None) -> None:

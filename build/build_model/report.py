@@ -6,11 +6,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 from rich.table import Table
+from rich.text import Text
 
 from model.errors import DragomanError
+
+_WIDEST = 1000
 
 ShowLayer = Callable[[str, str, int, int], None]
 """(layer, status, bytes done, bytes in all or 0): called for each event of a push or a pull."""
@@ -37,6 +40,17 @@ class Progress:
         with RichProgress(*columns, console=self._console, transient=True) as bars:
             task = bars.add_task(f"fetching {name}", total=None, visible=False)
             yield lambda done, total: bars.update(task, completed=done, total=total or None, visible=True)
+
+    @contextmanager
+    def counted(self, what: str, total: int) -> Iterator[Callable[[], None]]:
+        """A bar for ``total`` things that are done one by one; called after each."""
+        if self._console is None or not self._console.is_terminal:
+            yield lambda: None
+            return
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with RichProgress(*columns, console=self._console, transient=True) as bars:
+            task = bars.add_task(what, total=total)
+            yield lambda: bars.advance(task)
 
     @contextmanager
     def transfers(self, title: str) -> Iterator[ShowLayer]:
@@ -102,11 +116,11 @@ def print_facts(title: str, facts: Iterable[tuple[str, str]]) -> None:
 
 
 def print_table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
-    """A small table with a header."""
+    """A small table with a header. Values are printed whole, however narrow the window."""
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
-        table.add_row(*row)
-    Console(soft_wrap=True).print(table)
+        table.add_row(*map(Text, row))  # never as markup
+    Console(soft_wrap=True, width=_WIDEST).print(table)
 
 
 def size(count: int) -> str:

@@ -32,6 +32,10 @@ class NoAnswer(DragomanError):
     """Not every request was answered in time."""
 
 
+class PublishRefused(DragomanError):
+    """The broker took responsibility for a message neither in the queue nor otherwise."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """A reply: the text and the headers that say who answered; ``error`` is ``x-error``, None for a translation."""
@@ -48,6 +52,64 @@ class Parcel:
 
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message as it lies in a queue.
+
+    ``properties`` are AMQP's basic properties by name, those that are set, without the headers.
+    """
+
+    body: bytes
+    headers: Mapping[str, Any]
+    properties: Mapping[str, Any]
+
+
+class Held:
+    """The messages of a queue, held without being removed: they come one by one, oldest first, and what wasn't removed
+    or moved is back in the queue when the block ends.
+
+    Attributes:
+        total: how many there were when it began; no more than that many come.
+    """
+
+    def __init__(self, channel: BlockingChannel, queue: str, total: int) -> None:
+        self._channel = channel
+        self._queue = queue
+        self._tag = 0
+        self.total = total
+
+    def __iter__(self) -> Iterator[Message]:
+        for _ in range(self.total):
+            method, properties, body = self._channel.basic_get(self._queue)
+            if method is None:
+                return
+            self._tag = method.delivery_tag
+            given = {name: value for name, value in vars(properties).items() if value is not None and name != "headers"}
+            yield Message(body, properties.headers or {}, given)
+
+    def remove(self) -> None:
+        """Take the message that came last off the queue."""
+        self._channel.basic_ack(self._tag)
+
+    def move(self, copy: Message, queue: str) -> None:
+        """Put ``copy`` on ``queue``; once the broker has confirmed that, take the message that came last off its own.
+
+        Raises:
+            QueueMissing: there is no such queue; the message stays.
+            PublishRefused: the broker couldn't take the copy; the message stays.
+        """
+        properties = pika.BasicProperties(headers=dict(copy.headers), **copy.properties)
+        try:
+            self._channel.basic_publish("", queue, copy.body, properties, mandatory=True)
+        except pika.exceptions.UnroutableError as error:
+            raise QueueMissing(f"The broker has no queue {queue!r}; nothing more was moved.") from error
+        except pika.exceptions.NackError as error:
+            raise PublishRefused(
+                f"{queue!r} takes no more messages; see its limits. Nothing more was moved."
+            ) from error
+        self.remove()
 
 
 def without_password(url: str) -> str:
@@ -143,6 +205,23 @@ class Broker:
             if time.monotonic() >= deadline:
                 return None
             self._connection.sleep(0.1)
+
+    @contextmanager
+    def holding(self, queue: str) -> Iterator[Held]:
+        """Look at what is in ``queue``, and move or remove some of it."""
+        with self._channel() as channel:
+            channel.confirm_delivery()
+            yield Held(channel, queue, int(channel.queue_declare(queue, passive=True).method.message_count))
+
+    def purge(self, queue: str) -> int:
+        """Remove everything from ``queue``; how many messages that was."""
+        with self._channel() as channel:
+            return int(channel.queue_purge(queue).method.message_count)
+
+    def depth(self, queue: str) -> int:
+        """How many messages wait in ``queue``."""
+        with self._channel() as channel:
+            return int(channel.queue_declare(queue, passive=True).method.message_count)
 
     def delete(self, queue: str) -> None:
         """Delete ``queue`` with all that is in it. Only for queues of our own making."""

@@ -37,9 +37,9 @@ def test_bare_it_prints_help_that_names_every_command(run: Callable[..., Result]
     assert "build-model --version 1.0.0" in result.stdout
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [*COMMANDS, "quarantine list", "quarantine requeue", "quarantine purge"])
 def test_every_command_explains_itself_and_its_options(run: Callable[..., Result], command: str) -> None:
-    result = run(command, "--help")
+    result = run(*command.split(), "--help")
     assert result.exit_code == 0
     assert "--json" in result.stdout
 
@@ -87,6 +87,9 @@ def test_a_version_that_is_none_is_refused_before_anything_is_asked(run: Callabl
         (("deploy", "1.0.0", "--registry", NOBODY, "--amqp-url", f"amqp://{NOBODY}"), "RegistryUnreachable"),
         (("deploy", "one", "--registry", NOBODY, "--amqp-url", f"amqp://{NOBODY}"), "VersionInvalid"),
         (("translate", "Bonjour.", "--amqp-url", f"amqp://{NOBODY}"), "BrokerUnreachable"),
+        (("quarantine", "list", "--amqp-url", f"amqp://{NOBODY}"), "BrokerUnreachable"),
+        (("quarantine", "requeue", "--amqp-url", f"amqp://{NOBODY}"), "BrokerUnreachable"),
+        (("quarantine", "purge", "--yes", "--amqp-url", f"amqp://{NOBODY}"), "BrokerUnreachable"),
         (("translate", "Bonjour.", "--checkpoint", "/nowhere"), "CheckpointFormatError"),
     ],
 )

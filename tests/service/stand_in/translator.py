@@ -37,7 +37,7 @@ class Translator:
         """Always passes."""
 
     def translate(self, texts: Sequence[str], *, max_characters: int | None = None) -> list[Translation]:
-        """Capitals; `wait N` takes N seconds, `raise` raises, `kill` ends the process like a segmentation fault."""
+        """Capitals; `wait N` takes N seconds, `raise` raises (unless mended), `kill` is like a segmentation fault."""
         return [self._translate(text) for text in texts]
 
     @staticmethod
@@ -47,7 +47,7 @@ class Translator:
                 return Translation("", "empty")
             case ["wait", seconds]:
                 time.sleep(float(seconds))
-            case ["raise", *_]:
+            case ["raise", *_] if "STAND_IN_MENDED" not in os.environ:
                 raise ValueError(text)
             case ["kill", *_]:
                 os.kill(os.getpid(), signal.SIGKILL)
