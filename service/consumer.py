@@ -674,7 +674,10 @@ class Consumer:
 
     def _confirmed(self, sequence: int, multiple: bool, taken: bool) -> None:
         decide = self._ledger.confirmed if taken else self._ledger.refused
+        quarantined = self._ledger.quarantined
         self._failed_publications(decide(sequence, multiple))
+        if self._ledger.quarantined != quarantined:
+            self._metrics.quarantined(self._ledger.quarantined - quarantined)
         self._send_publications()
         if not self._acks_are_due:
             # Confirms come in swarms; the acks they make due go out together.
@@ -794,7 +797,6 @@ class Consumer:
         copy = self._replies.quarantined(erroneous, self._settings.quarantine_queue, received_at)
         self._ledger.publish(entry, Purpose.QUARANTINE, copy)
         self._metrics.processed(erroneous.reason, time.monotonic() - delivery.received_at)
-        self._metrics.quarantined()
         log.warning(
             "putting a message into quarantine",
             reason=erroneous.reason,

@@ -20,8 +20,8 @@ class Metrics(Protocol):
     def returned(self) -> None:
         """A reply came back because its client is gone."""
 
-    def quarantined(self) -> None:
-        """A message was put into quarantine."""
+    def quarantined(self, messages: int) -> None:
+        """The broker confirmed the copies of so many messages in quarantine."""
 
     def blocked(self, blocked: bool) -> None:
         """The broker stopped reading from us, or reads again."""
@@ -34,7 +34,7 @@ class NoMetrics:
     def processed(self, status: str, seconds: float) -> None: ...
     def batch(self, size: int) -> None: ...
     def returned(self) -> None: ...
-    def quarantined(self) -> None: ...
+    def quarantined(self, messages: int) -> None: ...
     def blocked(self, blocked: bool) -> None: ...
 
 
@@ -83,8 +83,8 @@ class Prometheus:
     def returned(self) -> None:
         self._returned.inc()
 
-    def quarantined(self) -> None:
-        self._quarantined.inc()
+    def quarantined(self, messages: int) -> None:
+        self._quarantined.inc(messages)
 
     def blocked(self, blocked: bool) -> None:
         self._blocked.set(blocked)

@@ -111,6 +111,7 @@ def test_a_returned_copy_keeps_its_message_with_the_broker() -> None:
     assert [failed.entry for failed in ledger.confirmed(1, multiple=False)] == [entry]
     assert list(ledger.acks()) == []
     assert entry.kept
+    assert ledger.quarantined == 0
 
 
 def test_a_quarantined_request_waits_for_its_copy_and_its_answer() -> None:
@@ -119,9 +120,12 @@ def test_a_quarantined_request_waits_for_its_copy_and_its_answer() -> None:
     ledger.publish(entry, Purpose.FALLBACK, message())
     ledger.publish(entry, Purpose.QUARANTINE, message(QUARANTINE))
     assert len(list(ledger.publications())) == 2
+    assert ledger.quarantined == 0
     ledger.confirmed(2, multiple=False)
+    assert ledger.quarantined == 1
     assert list(ledger.acks()) == []
     ledger.confirmed(1, multiple=False)
+    assert ledger.quarantined == 1
     assert list(ledger.acks()) == [Ack(1, multiple=False)]
 
 
