@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -327,30 +327,45 @@ def test_requests_in_hand_are_answered_though_their_queue_is_deleted(start: Star
 # TLS
 
 
-@pytest.fixture
-def authority(tmp_path: Path) -> Path:
-    """A certificate authority, and a certificate of its own making for 127.0.0.1 and localhost."""
-    folder = tmp_path / "tls"
-    folder.mkdir()
-    names = "subjectAltName=DNS:localhost,IP:127.0.0.1"
-    for command in (
-        "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=tests",
-        "req -newkey rsa:2048 -nodes -keyout key.pem -out request.pem -subj /CN=localhost",
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a certificate authority, and certificates that it signed: `here` is for 127.0.0.1 and localhost,
+    `there` for another host, `client` for a client."""
+    folder = tmp_path_factory.mktemp("tls")
+    key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout"
+    _openssl(folder, f"req -x509 {key} ca.key -out ca.pem -days 2 -subj /CN=tests")
+    for name, hosts in (
+        ("here", "DNS:localhost,IP:127.0.0.1"),
+        ("there", "DNS:there.example"),
+        ("client", "DNS:client"),
     ):
-        subprocess.run(["openssl", *command.split()], cwd=folder, check=True, capture_output=True)
-    (folder / "names").write_text(names, encoding="ascii")
-    sign = "x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -out cert.pem -days 2 -extfile names"
-    subprocess.run(["openssl", *sign.split()], cwd=folder, check=True, capture_output=True)
+        (folder / "names").write_text(f"subjectAltName={hosts}", encoding="ascii")
+        _openssl(folder, f"req {key} {name}.key -out {name}.csr -subj /CN={name}")
+        sign = "-CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names"
+        _openssl(folder, f"x509 -req -in {name}.csr -out {name}.pem {sign}")
     return folder
 
 
-@pytest.fixture
-def tls_port(authority: Path, amqp_url: str) -> int:
-    """A port that speaks TLS and hands on to the broker."""
+def _openssl(folder: Path, command: str) -> None:
+    subprocess.run(["openssl", *command.split()], cwd=folder, check=True, capture_output=True)
+
+
+def tls_proxy(amqp_url: str, authority: Path, name: str, *, asks_for_client: bool = False) -> Proxy:
+    """Speaks TLS with a certificate of the authority and hands on to the broker."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(authority / "cert.pem", authority / "key.pem")
+    context.load_cert_chain(authority / f"{name}.pem", authority / f"{name}.key")
+    if asks_for_client:
+        context.load_verify_locations(authority / "ca.pem")
+        context.verify_mode = ssl.CERT_REQUIRED
     host, port = amqp_url.rsplit("@", 1)[1].split("/", maxsplit=1)[0].split(":")
-    return Proxy(host, int(port), tls=context).port
+    return Proxy(host, int(port), tls=context)
+
+
+@pytest.fixture
+def tls_port(authority: Path, amqp_url: str) -> Iterator[int]:
+    """A port that speaks TLS and hands on to the broker."""
+    with tls_proxy(amqp_url, authority, "here") as proxy:
+        yield proxy.port
 
 
 def test_amqps_with_a_known_authority_is_served(
@@ -374,3 +389,26 @@ def test_amqps_with_an_unknown_authority_is_not_connected_to(start: Start, throu
     service = start(AMQP_URL=url, CONNECT_DEADLINE_SECONDS="1")
     assert service.exit_code() == 69
     assert "CERTIFICATE_VERIFY_FAILED" in service.lines[-1] or "certificate" in service.lines[-1].lower()
+
+
+def test_amqps_with_a_certificate_of_another_host_is_not_connected_to(
+    start: Start, through: Through, amqp_url: str, authority: Path
+) -> None:
+    with tls_proxy(amqp_url, authority, "there") as proxy:
+        url = through(proxy.port).replace("amqp://", "amqps://", 1)
+        service = start(AMQP_URL=url, SSL_CERT_FILE=str(authority / "ca.pem"), CONNECT_DEADLINE_SECONDS="1")
+        assert service.exit_code() == 69
+        assert "CERTIFICATE_VERIFY_FAILED" in service.lines[-1]
+
+
+def test_amqps_with_a_certificate_of_the_client_is_served_and_without_it_is_not(
+    start: Start, client: Client, through: Through, amqp_url: str, authority: Path
+) -> None:
+    with tls_proxy(amqp_url, authority, "here", asks_for_client=True) as proxy:
+        url = through(proxy.port).replace("amqp://", "amqps://", 1)
+        files = {"cafile": "ca.pem", "certfile": "client.pem", "keyfile": "client.key"}
+        options = {option: str(authority / name) for option, name in files.items()}
+        start(AMQP_URL=f"{url}?ssl_options={options}").ready()
+        assert client.ask("a").text == "A"
+        stranger = start(AMQP_URL=url, SSL_CERT_FILE=str(authority / "ca.pem"), CONNECT_DEADLINE_SECONDS="1")
+        assert stranger.exit_code() == 69
