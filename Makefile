@@ -4,7 +4,7 @@ TORCH_INDEX := https://download.pytorch.org/whl/cpu
 # What `deploy/local up` wrote: DOCKER_HOST, REGISTRY, AMQP_URL, CONTAINER_AMQP_URL.
 LOCAL := set -a && . ./.local/env && set +a &&
 
-.PHONY: setup lint test demo clean
+.PHONY: setup lint test faults bench soak profile demo clean
 
 setup: .venv/complete tests/clients/node_modules/.package-lock.json
 
@@ -18,7 +18,7 @@ setup: .venv/complete tests/clients/node_modules/.package-lock.json
 
 # npm writes this file last.
 tests/clients/node_modules/.package-lock.json: tests/clients/package-lock.json | .venv/complete
-	.venv/bin/npm ci --prefix tests/clients --ignore-scripts --no-audit --no-fund --loglevel=error
+	.venv/bin/npm ci --prefix tests/clients --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
 	touch $@
 
 lint: setup
@@ -29,7 +29,19 @@ lint: setup
 
 test: lint
 	deploy/local up
-	$(LOCAL) .venv/bin/pytest
+	$(LOCAL) .venv/bin/pytest -m "not long"
+
+# Every row of the service's fault table; `make test` leaves the long ones out.
+faults: setup
+	deploy/local up
+	$(LOCAL) .venv/bin/pytest tests/faults
+
+# What docs/benchmarks.md says, measured here: SOURCES="FILE..." are other texts than the corpus or, without it, the tests'.
+BENCHMARKS = $(LOCAL) .venv/bin/python -m tests.benchmarks $@ --write-docs $(addprefix --sources ,$(SOURCES))
+
+bench soak profile: setup
+	deploy/local up
+	$(BENCHMARKS)
 
 # A name of its own for each clone: two of them can share an engine.
 DEMO := demo-$(shell pwd | sha256sum | cut -c1-6)
