@@ -1,18 +1,23 @@
 """Translator: texts to translations, one line a stage."""
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
-from model.architecture import Seq2Seq
+from model import inference
 from model.checkpoint import Checkpoint, load_checkpoint
 from model.errors import GoldenMismatch
 from model.lang import Lang
 from model.search import BEAM, pad, search
 from model.segment import segment
+
+Search = Callable[[Tensor], list[list[int]]]
+"""Source ids ``(batch, source_length)`` to the hypothesis of each row."""
 
 LARGEST_BATCH = 64  # sentences; a larger batch is slower a sentence, its hypotheses outgrow the cache
 
@@ -33,6 +38,9 @@ class Translation:
 class Translator:
     """A checkpoint at work.
 
+    Args:
+        beam: hypotheses a source that the search keeps.
+
     Attributes:
         version: the model version, ``unreleased`` for a checkpoint that no artifact was made of.
         architecture: the architecture hash, in hexadecimal.
@@ -40,8 +48,12 @@ class Translator:
     """
 
     def __init__(self, checkpoint: Checkpoint, *, beam: int = BEAM) -> None:
-        self._checkpoint = checkpoint
-        self._beam = beam
+        self._langs = checkpoint.langs
+        self._search: Search
+        if beam == 1 and inference.is_for(checkpoint.manifest):
+            self._search = inference.greedy_search(checkpoint.model)
+        else:
+            self._search = partial(search, checkpoint.model, beam=beam)
         self.version = checkpoint.manifest.version or "unreleased"
         self.architecture = checkpoint.manifest.architecture
         self.goldens = checkpoint.goldens
@@ -65,7 +77,7 @@ class Translator:
         errors = [untranslatable(text, max_characters) for text in texts]
         segmented = [segment(text if error is None else "") for text, error in zip(texts, errors, strict=True)]
         sentences = [sentence for text in segmented for sentence in text.sentences]
-        translated = translate_sentences(self._checkpoint.model, self._checkpoint.langs, sentences, self._beam)
+        translated = translate_sentences(self._search, self._langs, sentences)
         remaining = iter(translated)
         joined = [text.join([next(remaining) for _ in text.sentences]) for text in segmented]
         return [Translation(text if error is None else "", error) for text, error in zip(joined, errors, strict=True)]
@@ -86,9 +98,7 @@ class Translator:
                 )
 
 
-def translate_sentences(
-    model: Seq2Seq, langs: tuple[Lang, Lang], sentences: Sequence[str], beam: int = BEAM
-) -> list[str]:
+def translate_sentences(find: Search, langs: tuple[Lang, Lang], sentences: Sequence[str]) -> list[str]:
     """The translation of each normalised sentence, in order; equal ones are translated once."""
     source, target = langs
     ids = {sentence: source.encode(sentence) for sentence in sentences}
@@ -96,7 +106,7 @@ def translate_sentences(
     translations: dict[str, str] = {}
     for start in range(0, len(by_length), LARGEST_BATCH):
         batch = by_length[start : start + LARGEST_BATCH]
-        hypotheses = search(model, pad([ids[sentence] for sentence in batch]), beam)
+        hypotheses = find(pad([ids[sentence] for sentence in batch]))
         translations.update(zip(batch, map(target.decode, hypotheses), strict=True))
     return [translations[sentence] for sentence in sentences]
 

@@ -12,6 +12,7 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -34,7 +35,7 @@ from model.errors import CheckpointFormatError, DragomanError
 from model.fingerprint import MANIFEST, lang_file
 from model.lang import BOS, PAD, Lang
 from model.normalize import normalize
-from model.search import pad
+from model.search import greedy, pad
 from model.translator import Translator, translate_sentences
 
 STATE, METRICS, PLOT = "training.safetensors", "metrics.json", "training.png"
@@ -354,7 +355,8 @@ class _Training:
             {name: tensor.half().float().cpu() for name, tensor in self.average.state_dict().items()}
         )
         sources = [normalize(example.source) for example in self.dev]
-        translations = translate_sentences(rounded, self.langs, sources, beam=1)  # greedy: quick, and ranks alike
+        # Greedy is quick, and ranks alike.
+        translations = translate_sentences(partial(greedy, rounded), self.langs, sources)
         scores = score(translations, self.dev)
         best = scores.bleu > best_so_far
         minutes = self.position.seconds / 60
