@@ -39,6 +39,10 @@ class BrokerNode:
     Args:
         state: an empty folder for all of it.
 
+    Attributes:
+        url: as this machine sees it.
+        bridge_url: as a container of the bridge network does.
+
     Raises:
         NodeUnavailable: there is no RabbitMQ here, and none can be installed.
     """
@@ -49,7 +53,7 @@ class BrokerNode:
         self._port: int = self._local.free_port(0)
         password = secrets.token_hex(16)
         try:
-            self._address = self._local.start_rabbitmq(self._started, self._port, password)
+            address = self._local.start_rabbitmq(self._started, self._port, password)
         except self._local.LocalError as error:
             self.end()
             raise NodeUnavailable(str(error)) from None
@@ -58,6 +62,7 @@ class BrokerNode:
         variables = Path(f"/proc/{self._process.pid}/environ").read_bytes().split(b"\0")
         self._environment = dict(os.fsdecode(each).split("=", 1) for each in variables if b"=" in each)
         self.url = f"amqp://dragoman:{password}@127.0.0.1:{self._port}/%2F"
+        self.bridge_url = f"amqp://dragoman:{password}@{address}:{self._port}/%2F"
 
     @property
     def port(self) -> int:

@@ -1,5 +1,6 @@
 """A client that never waits for one message: pipelined, with publisher confirms, and with books."""
 
+import logging
 import threading
 import time
 import uuid
@@ -13,6 +14,8 @@ from pika.adapters.select_connection import IOLoop
 
 from .books import Books, Key
 from .patience import until
+
+logging.getLogger("pika").setLevel(logging.CRITICAL)  # a client of a broker that is killed has much to say
 
 PERSISTENT = 2
 RECONNECT_SECONDS = 0.2

@@ -5,6 +5,7 @@ reports/faults.json say what each row measured.
 """
 
 import json
+import socket
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict
@@ -80,22 +81,34 @@ class starting:  # noqa: N801 (it reads as `with starting(...)`)
     def __init__(self, engine: Engine, image: str, node: BrokerNode, queue: str) -> None:
         self._engine = engine
         self._image = image
-        self._settings = {"AMQP_URL": node.url, "RPC_QUEUE": queue}
-        self._name = queue
+        self._node = node
+        self._queue = queue
         self._replicas: list[Replica] = []
 
     def __enter__(self) -> Start:
         return self._start
 
-    def _start(self, image: str | None = None, *, supervised: bool = False, **settings: str) -> Replica:
-        name = f"{self._name}-{len(self._replicas)}"
-        environment = self._settings | settings
-        self._replicas.append(Replica(self._engine, image or self._image, name, environment, supervised=supervised))
-        return self._replicas[-1]
+    def _start(
+        self, image: str | None = None, *, supervised: bool = False, networked: bool = True, **settings: str
+    ) -> Replica:
+        name = f"{self._queue}-{len(self._replicas)}"
+        url = self._node.url if networked else self._node.bridge_url
+        environment = {"AMQP_URL": url, "RPC_QUEUE": self._queue} | settings
+        replica = Replica(
+            self._engine, image or self._image, name, environment, supervised=supervised, networked=networked
+        )
+        self._replicas.append(replica)
+        return replica
 
     def __exit__(self, *_: object) -> None:
         for replica in self._replicas:
             replica.remove()
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
 
 
 # The books of every row

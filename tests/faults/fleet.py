@@ -25,13 +25,21 @@ class Replica:
         settings: the service's environment.
         supervised: whether it is started again whenever it ends. At once, unlike Docker, which backs off: what is
             tested is what an instance leaves to the next, and not how long Docker waits between the two.
+        networked: else it starts on the bridge network with its cable out, until ``connect``.
 
     Attributes:
         exit_codes: of each run that ended, in order; 137 is SIGKILL.
     """
 
     def __init__(
-        self, engine: Engine, image: str, name: str, settings: Mapping[str, str], *, supervised: bool = False
+        self,
+        engine: Engine,
+        image: str,
+        name: str,
+        settings: Mapping[str, str],
+        *,
+        supervised: bool = False,
+        networked: bool = True,
     ) -> None:
         self._engine = engine
         self.image = image
@@ -39,8 +47,11 @@ class Replica:
         self._supervised = supervised
         self.exit_codes: list[int] = []
         self._runs = 0
-        spec = ContainerSpec(name, image, "host", False, settings, {"dragoman.test": "faults"})
+        network = "host" if networked else "bridge"
+        spec = ContainerSpec(name, image, network, False, settings, {"dragoman.test": "faults"})
         self.container = engine.create(spec)
+        if not networked:
+            engine.client.networks.get("bridge").disconnect(self.container)
         self._supervisor = threading.Thread(target=self._supervise, name=name, daemon=True)
         self._start()
         self._supervisor.start()
@@ -115,6 +126,10 @@ class Replica:
     def signal(self, name: str) -> None:
         """Any other signal."""
         self._engine.client.containers.get(self.container).kill(name)
+
+    def connect(self) -> None:
+        """Plugs the cable in."""
+        self._engine.client.networks.get("bridge").connect(self.container)
 
     def ended(self, times: int = 1, seconds: float = 30.0) -> int:
         """Waits until it ended so often; the last exit code."""

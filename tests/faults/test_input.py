@@ -17,9 +17,8 @@ from .client import Client
 from .conftest import Start, starting
 from .fleet import Replica
 from .rows import case, fault
+from .texts import FALLBACK, SENTENCE
 
-FALLBACK = b"Could not translate. Try 'Je vais dormir.'"
-SENTENCE = "Je vais dormir."
 MOST_MEMORY_MB = 600
 
 
