@@ -23,6 +23,7 @@ def site_packages(tmp_path: Path) -> Path:
         "torch/__init__.py",
         "torch/_C/__init__.pyi",
         "torch/_dynamo/__init__.py",
+        "torch/_meta_registrations.py",
         "torch/bin/protoc",
         "torch/bin/torch_shm_manager",
         "torch/include/ATen/ATen.h",
@@ -32,7 +33,7 @@ def site_packages(tmp_path: Path) -> Path:
         "torch-2.13.0+cpu.dist-info/licenses/LICENSE",
     ):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text("")
+        (folder / name).write_text("x = 1")
     return folder
 
 
@@ -42,10 +43,12 @@ def test_only_what_inference_opens_is_left(site_packages: Path) -> None:
     assert left == {
         "pika/__init__.py",
         "torch/__init__.py",
+        "torch/_meta_registrations.py",
         "torch/bin/torch_shm_manager",
         "torch/lib/libtorch_cpu.so",
         "torch-2.13.0+cpu.dist-info/licenses/LICENSE",
     }
+    assert [path.name for path in site_packages.rglob("*.py") if not path.read_text()] == ["_meta_registrations.py"]
 
 
 def test_a_stripped_library_is_smaller_and_loads(tmp_path: Path) -> None:
