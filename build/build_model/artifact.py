@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from build_model.context import Content
 from build_model.version import Version
-from model.errors import DragomanError
+from model.errors import ChecksumMismatch, DragomanError
 from model.fingerprint import GOLDEN, MANIFEST, Manifest, verify
 
 APPLICATION = PurePosixPath("opt/dragoman")
@@ -81,16 +81,26 @@ class Layers:
 def layers(artifact: Artifact, root: Path) -> Layers:
     """What goes into the image: the artifact's files, and the Python files of ``model`` and ``service`` below ``root``.
 
-    Weights and vocabularies are alone in the model layer: it is pushed again only when one of them changes.
+    Weights and vocabularies are alone in the model layer: it is pushed again only when one of them changes. All is read
+    now, so that the image holds what its labels say though somebody edits a file, or builds the same version, meanwhile.
+
+    Raises ChecksumMismatch when the artifact's folder doesn't hold what was written to it, CodeMissing.
     """
-    names = artifact.manifest.files().keys() - {GOLDEN}
-    model: dict[str, Content] = {str(CHECKPOINT / name): artifact.folder / name for name in names}
-    code: dict[str, Content] = {str(CHECKPOINT / name): artifact.folder / name for name in (MANIFEST, GOLDEN)}
+    model: dict[str, Content] = {}
+    code: dict[str, Content] = {str(CHECKPOINT / MANIFEST): artifact.manifest.encode()}
+    for name, digest in artifact.manifest.files().items():
+        content = (artifact.folder / name).read_bytes()
+        if sha256(content) != digest:
+            raise ChecksumMismatch(
+                f"{artifact.folder / name} was changed while it was read. Is another build-model making the same "
+                "version here? Run this one again when that is done."
+            )
+        (code if name == GOLDEN else model)[str(CHECKPOINT / name)] = content
     for package in ("model", "service"):
         sources = sorted((root / package).rglob("*.py"))
         if not sources:
             raise CodeMissing(f"No code below {root / package}. Run build-model from a clone of the repository.")
-        code |= {str(APPLICATION / source.relative_to(root).as_posix()): source for source in sources}
+        code |= {str(APPLICATION / source.relative_to(root).as_posix()): source.read_bytes() for source in sources}
     return Layers(model, code)
 
 

@@ -60,6 +60,25 @@ def test_weights_and_vocabularies_are_alone_in_the_model_layer(
     assert not any("build_model" in path or "tests" in path for path in held.code)
 
 
+def test_another_build_of_the_same_version_meanwhile_is_noticed(
+    make_checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    one = artifact.write(make_checkpoint("one"), Version(1, 0, 0), tmp_path / "a")
+    artifact.write(make_checkpoint("other", fill=b"\1"), Version(1, 0, 0), tmp_path / "a")
+    with pytest.raises(ChecksumMismatch, match="another build-model"):
+        artifact.layers(one, ROOT)
+
+
+def test_what_is_packed_is_what_was_labelled_though_a_file_changes_meanwhile(
+    make_checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    written = artifact.write(make_checkpoint(), Version(1, 0, 0), tmp_path / "a")
+    held = artifact.layers(written, ROOT)
+    before = held.digests()
+    (tmp_path / "a" / "weights.safetensors").write_bytes(b"other")
+    assert held.digests() == before
+
+
 def test_a_clone_without_the_service_is_an_error_that_says_so(
     make_checkpoint: Callable[..., Path], tmp_path: Path
 ) -> None:
