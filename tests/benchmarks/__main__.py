@@ -86,7 +86,7 @@ def bench_(
     ],
     registry: Annotated[str, typer.Option(envvar="REGISTRY", help="Where the runtime layers of an image come from.")],
     sources: Sources = None,
-    seconds: Annotated[float, _seconds("Of each phase.")] = 12,
+    seconds: Annotated[float, _seconds("Of each phase.")] = 10,
     only: Annotated[
         list[str] | None, typer.Option(help=f"Rows that begin so: {', '.join(NAMES)}. May be repeated.")
     ] = None,

@@ -16,7 +16,7 @@ import pika
 
 from tests.benchmarks import process
 from tests.benchmarks.books import percentile
-from tests.benchmarks.consumer import ROOT, Kind, Running, environment, running
+from tests.benchmarks.consumer import ROOT, ConsumerEnded, Kind, Running, environment, running
 from tests.benchmarks.load import Phase, Report, decode
 from tests.benchmarks.wire import Wire
 
@@ -152,7 +152,10 @@ def serving(setting: Setting, kind: Kind, queue_type: str) -> Iterator[tuple[Cli
         client, name = stack.enter_context(client_of(setting, queue_type))
         with client.asking() as answered:
             consumer = stack.enter_context(running(kind, setting.url, name))
-            seconds = answered() - consumer.started
+            try:
+                seconds = answered() - consumer.started
+            except NoReport as error:
+                raise ConsumerEnded(f"{error} {consumer.last_words}") from error
         wire = Wire(setting.url)
         while wire.consumers(name) < kind.replicas:
             consumer.check()

@@ -47,7 +47,7 @@ KINDS = (
 
 
 class ConsumerEnded(Exception):
-    """A consumer ended while it was measured; the message is what it said last."""
+    """A consumer ended while it was measured, or never answered; the message is what it said last."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,12 @@ class Running:
         """Raises ConsumerEnded where one doesn't run any more."""
         for process in self.processes:
             if process.poll() is not None:
-                tail = self.log.read_text("utf-8", "replace")[-2000:]
-                raise ConsumerEnded(f"A consumer ended with {process.returncode}: {tail}")
+                raise ConsumerEnded(f"A consumer ended with {process.returncode}. {self.last_words}")
+
+    @property
+    def last_words(self) -> str:
+        """The end of what all of them wrote."""
+        return "It said last: " + self.log.read_text("utf-8", "replace")[-2000:]
 
 
 def environment(**settings: str) -> dict[str, str]:

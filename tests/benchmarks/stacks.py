@@ -1,11 +1,12 @@
 """Where the service's time goes at saturation: what py-spy sees of its two threads."""
 
+import re
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,10 @@ from tests.benchmarks.consumer import Kind
 SAMPLES_A_SECOND = 200
 LEAD_SECONDS = 3.0  # of load before the recording, and after it
 TRANSPORT, INFERENCE = "transport", "inference"
-# By the innermost frame of these files (and of this function, where it is named): what the work is.
+OTHER = "other"
+LEAST_PERCENT = 0.5  # of a thread's time, for a line of its own
+# What the work is, by the innermost frame of these files, and of this function where it is named; the model's work goes
+# by its functions' names.
 WORK = (
     ("pika/adapters/utils/io_services_utils.py", "", "socket reads and writes"),
     ("pika/adapters/select_connection.py", "", "event loop: poll, timers, callbacks"),
@@ -35,41 +39,36 @@ WORK = (
     ("service/metrics.py", "", "metrics"),
     ("service/batcher.py", "_take", "batcher: waiting, and taking a batch"),
     ("service/", "", "service: consumer and batcher"),
-    ("model/lang.py", "", "model: text to ids and back"),
-    ("model/segment.py", "", "model: normalising and segmenting"),
-    ("model/normalize.py", "", "model: normalising and segmenting"),
-    ("model/architecture.py", "", "model: the network"),
-    ("model/search.py", "", "model: search around the network"),
-    ("model/", "", "model: the rest"),
 )
 
 
 def profile(setting: Setting, kind: Kind) -> list[dict[str, Any]]:
     """Microseconds a request and share by thread and work, the most first.
 
-    How much time a thread uses is the system's count; the samples say on what.
+    How much time a thread uses is the system's count; the samples say on what. To py-spy a thread that waits for a
+    processor is one that works. The inference thread hardly waits. The transport thread does after every system call
+    that wakes somebody, so of this one only what holds the interpreter counts.
     """
+    recorded: dict[str, Recording] = {}
     with serving(setting, kind, "quorum") as (client, consumer, _):
-        recording: list[Recording] = []
         (pid,) = consumer.pids
-        recorder = threading.Timer(LEAD_SECONDS, lambda: recording.append(record(pid, setting.seconds)))
+
+        def look() -> None:
+            recorded[INFERENCE] = record(pid, setting.seconds)
+            recorded[TRANSPORT] = record(pid, setting.seconds, "--gil")
+
+        recorder = threading.Timer(LEAD_SECONDS, look)
         recorder.start()
-        report = client.run("saturate", consumer, window=WINDOW, seconds=setting.seconds + 2 * LEAD_SECONDS)
+        # Load goes on a little longer than both recordings.
+        report = client.run("saturate", consumer, window=WINDOW, seconds=2 * (setting.seconds + LEAD_SECONDS))
         recorder.join()
-    (recorded,) = recording
-    counts = count(recorded.stacks)
-    of_thread = Counter[str]()
-    for (thread, _), samples in counts.items():
-        of_thread[thread] += samples
-    microseconds = {
-        key: 1e6
-        * recorded.cpu_seconds[key[0]]
-        / recorded.seconds
-        / report.requests_per_second
-        * samples
-        / of_thread[key[0]]
-        for key, samples in counts.items()
-    }
+    microseconds: defaultdict[tuple[str, str], float] = defaultdict(float)
+    for thread, recording in recorded.items():
+        works = {work: samples for (of, work), samples in count(recording.stacks).items() if of == thread}
+        used = 1e6 * recording.cpu_seconds[thread] / recording.seconds / report.requests_per_second
+        for work, samples in works.items():
+            share = samples / sum(works.values())
+            microseconds[thread, work if 100 * share >= LEAST_PERCENT else OTHER] += used * share
     whole = sum(microseconds.values())
     return [
         {"name": kind.name, "thread": thread, "work": work, "microseconds": each, "percent": 100 * each / whole}
@@ -86,12 +85,12 @@ class Recording:
     cpu_seconds: dict[str, float]
 
 
-def record(pid: int, seconds: float) -> Recording:
-    """Looks at a process."""
+def record(pid: int, seconds: float, *more: str) -> Recording:
+    """Looks at a process, with ``more`` options of py-spy's."""
     with tempfile.NamedTemporaryFile("r", encoding="utf-8") as stacks:
         command = [str(Path(sys.executable).with_name("py-spy")), "record", "--pid", str(pid), "--output", stacks.name]
         # A process that is stopped for each sample does more in its event loop than it would otherwise.
-        options = ["--nonblocking", "--threads", "--full-filenames", "--format", "raw"]
+        options = ["--nonblocking", "--threads", "--full-filenames", "--format", "raw", *more]
         often = ["--rate", str(SAMPLES_A_SECOND), "--duration", str(int(seconds))]
         begin, used = time.monotonic(), process.cpu_seconds_by_thread(pid)
         subprocess.run([*command, *options, *often], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -114,7 +113,9 @@ def count(lines: Iterable[str]) -> Counter[tuple[str, str]]:
 def _work(frames: list[str]) -> str:
     for frame in reversed(frames):
         function, _, place = frame.partition(" (")
+        if found := re.search(r"/model/(\w+)\.py:", place):
+            return f"model: {function.rpartition('.<locals>.')[2]} in {found[1]}"
         for file, name, work in WORK:
             if f"/{file}" in place and name in function:
                 return work
-    return "other"
+    return OTHER

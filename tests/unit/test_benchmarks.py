@@ -85,7 +85,7 @@ def test_samples_count_for_the_innermost_function_of_ours() -> None:
     assert counts == {
         ("transport", "encoding frames"): 3,
         ("transport", "decoding frames"): 2,
-        ("inference", "model: the network"): 5,
+        ("inference", "model: forward in architecture"): 5,
     }
 
 
