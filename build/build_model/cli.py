@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import enum
 import logging
+import os
 import re
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 
@@ -70,6 +71,13 @@ def _name(name: str) -> str:
     if not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", name):
         raise typer.BadParameter(f"{name!r} can't name containers: letters, digits and _ . - only, like dragoman.")
     return name
+
+
+def _writable(path: Path | None) -> Path | None:
+    """Said before minutes of work, not after."""
+    if path is not None and (path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK)):
+        raise typer.BadParameter(f"{path} can't be written. Name a file in a folder that is there.")
+    return path
 
 
 def _texts(texts: list[str]) -> list[str]:
@@ -133,6 +141,12 @@ Minutes = Annotated[float | None, typer.Option(min=0.01, help="Train so long, al
 Epochs = Annotated[int | None, typer.Option(min=1, help="Or so many passes over the corpus.")]
 
 
+class Interrupted(DragomanError):
+    """Ctrl-C."""
+
+    exit_code: ClassVar[int] = 130
+
+
 @contextmanager
 def reported(*, as_json: bool) -> Iterator[None]:
     """Errors that a user is meant to read become one message and an exit code; no traceback."""
@@ -144,6 +158,9 @@ def reported(*, as_json: bool) -> Iterator[None]:
     except OSError as error:
         report.print_error(DragomanError(str(error)), as_json=as_json)
         raise typer.Exit(1) from error
+    except KeyboardInterrupt as error:
+        report.print_error(Interrupted("stopped by Ctrl-C; running it again is safe."), as_json=as_json)
+        raise typer.Exit(Interrupted.exit_code) from error
 
 
 @app.callback(invoke_without_command=True)
@@ -319,6 +336,9 @@ def unlock(name: Name = DEPLOYMENT, as_json: Json = False) -> None:
     with reported(as_json=as_json):
         lock = deploying.Deployer(Engine.connect(), report.silent()).unlock(name)
         held = {label: lock.labels[label] for label in (deploying.WHO, deploying.WHEN, deploying.WHAT)} if lock else {}
+        if lock is None and not as_json:
+            print(f"{name} was not locked.")
+            return
         _print({"unlocked": lock is not None, **held}, as_json=as_json)
 
 
@@ -518,7 +538,8 @@ def evaluate(
     ] = RELEASED,
     test: Annotated[Path, typer.Option(metavar="FILE", help="JSON lines of src and refs, gzipped or not.")] = ...,  # type: ignore[assignment]
     output: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the translations here, one a line.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the translations here, one a line.", callback=_writable),
     ] = None,
     beam: Annotated[
         int | None, typer.Option(min=1, help="Hypotheses a sentence; 1 is greedy.", show_default="the service's")
@@ -697,7 +718,7 @@ def _print_made(made: image.Made, *, as_json: bool) -> None:
     if made.built is None:
         report.print_facts(f"{reference} is already in the registry, with this very content; nothing was done", facts)
     else:
-        sizes = [(f"layer {holds}", report.size(count)) for holds, count in made.built.layers]
+        sizes = [(f"layer {holds}, on disk", report.size(count)) for holds, count in made.built.layers]
         report.print_facts(str(reference), [("image", made.built.image_id), *facts, *sizes])
     _warn(made.warning)
 
@@ -707,7 +728,10 @@ def _print_inspection(found: Inspection, *, as_json: bool) -> None:
         report.print_object(found.encode())
         return
     report.print_facts(f"{found.reference}@{found.digest}", sorted(found.labels.items()))
-    report.print_facts("layers", ((holds, report.size(count)) for holds, count in found.layers))
+    report.print_facts(
+        f"layers, {'compressed' if found.compressed else 'on disk'}",
+        ((holds, report.size(count)) for holds, count in found.layers),
+    )
     training = {name: value for name, value in found.manifest.get("training", {}).items() if name != "scores"}
     report.print_facts("training", sorted((name, str(value)) for name, value in training.items()))
     scores = ((of, f"BLEU {score['bleu']:.1f}, chrF {score.get('chrf', 0):.1f}") for of, score in found.scores.items())

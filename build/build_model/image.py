@@ -290,8 +290,10 @@ def inspect_local(engine: Engine, reference: Reference) -> Inspection:
     """As ``Registry.inspect``, for an image that the engine has; its layers are as large as they are on disk."""
     image = engine.image(str(reference))
     if image is None:
+        version = "" if reference.tag or reference.digest else ":VERSION"
         raise VersionUnknown(
-            f"The engine has no image {reference}. Name its registry to inspect it there: HOST:PORT/{reference}."
+            f"The engine has no image {reference}. Name its {'version, or its ' if version else ''}registry to inspect "
+            f"it there: HOST:PORT/{reference}{version}."
         )
     if "dragoman.artifact" not in image.labels:
         raise ImageForeign(f"{reference} has no label dragoman.artifact: build-model didn't make it.")
@@ -304,6 +306,7 @@ def inspect_local(engine: Engine, reference: Reference) -> Inspection:
         labels=image.labels,
         manifest=manifest,
         layers=tuple(zip(layer_names(len(sizes)), sizes, strict=True)),
+        compressed=False,
         digests={},
     )
 

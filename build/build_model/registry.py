@@ -94,13 +94,15 @@ class Reference:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What an image says about itself. ``layers``: (what it holds, bytes), lowest first. ``digests``: by path."""
+    """What an image says about itself. ``layers``: (what it holds, bytes), lowest first; a registry has them
+    ``compressed``, an engine doesn't. ``digests``: by path."""
 
     reference: str
     digest: str
     labels: Mapping[str, str]
     manifest: Mapping[str, Any]
     layers: tuple[tuple[str, int], ...]
+    compressed: bool
     digests: Mapping[str, str]
 
     @property
@@ -118,6 +120,7 @@ class Inspection:
             "manifest": dict(self.manifest),
             "scores": self.scores,
             "layers": [{"holds": holds, "bytes": count} for holds, count in self.layers],
+            "layers_compressed": self.compressed,
             "files": dict(self.digests),
         }
 
@@ -169,6 +172,7 @@ class Registry:
             labels=labels,
             manifest=model_manifest,
             layers=tuple(zip(layer_names(len(blobs)), (blob["size"] for blob in blobs), strict=True)),
+            compressed=True,
             digests=digests_of(files, model_manifest),
         )
 
@@ -191,6 +195,8 @@ class Registry:
     def _unknown(self, reference: Reference) -> VersionUnknown:
         tags = self.tags(reference.repository)
         has = f"It has {', '.join(sorted(tags))}." if tags else f"It has nothing named {reference.repository}."
+        if not (reference.tag or reference.digest):
+            return VersionUnknown(f"{reference} names no version, and {self.host} was asked for one. {has}")
         return VersionUnknown(f"{self.host} has no {reference.repository}:{reference.tag or reference.digest}. {has}")
 
     def _config(self, repository: str, manifest: Mapping[str, Any]) -> dict[str, Any]:

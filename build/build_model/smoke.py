@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from build_model.artifact import CHECKPOINT
-from build_model.engine import ContainerSpec, Engine
+from build_model.engine import ContainerSpec, Engine, ImageMissing
 from build_model.registry import Reference
 from build_model.report import Progress
 from build_model.rpc import Answer, Broker, NoAnswer, Parcel
@@ -159,10 +159,13 @@ class Candidate:
 @contextmanager
 def _candidate(trial: Trial, engine: Engine, broker: Broker, progress: Progress) -> Iterator[Candidate]:
     image = engine.image(trial.image)
-    if image is None and Reference.parse(trial.image).registry:
-        image = engine.pull(trial.image, progress)
     if image is None:
-        raise SmokeFailed(f"The engine has no image {trial.image}. Pull it, or build it: build-model --version X.")
+        reference = Reference.parse(trial.image)
+        if not (reference.tag or reference.digest):
+            raise ImageMissing(f"The engine has no image {trial.image}. Name its version: {trial.image}:VERSION.")
+        if not reference.registry:
+            raise ImageMissing(f"The engine has no image {trial.image}. Pull it, or build it: build-model --version X.")
+        image = engine.pull(trial.image, progress)
     path = f"/{CHECKPOINT / GOLDEN}"
     lines = engine.read_files(image.id, [path])[path].decode().splitlines()
     if not lines:

@@ -144,6 +144,7 @@ def test_an_image_of_the_engine_is_inspected_there(build_model: BuildModel, rele
     assert ran.object["labels"]["dragoman.artifact"] == released.built["artifact"]
     assert ran.object["manifest"]["version"] == "1.0.0"
     assert [layer["holds"] for layer in ran.object["layers"]][-2:] == ["model", "code"]
+    assert ran.object["layers_compressed"] is False
 
 
 def test_a_version_is_inspected_in_the_registry_and_not_pulled(
@@ -306,6 +307,9 @@ def test_a_second_deploy_at_the_same_time_is_refused_until_unlocked(
     assert place.command("status").object["lock"]["dragoman.lock.what"] == "deploy 9.9.9"
 
     assert place.command("unlock").object["unlocked"] is True
+    assert place.command("unlock").object["unlocked"] is False
+    unlocked = place.build_model("unlock", "--name", place.name)
+    assert (unlocked.exit_code, unlocked.stdout) == (0, f"{place.name} was not locked.\n")
     assert place.command("status").object["lock"] is None
     assert place.deploy("2.0.0").exit_code == 0
 
@@ -326,7 +330,11 @@ def test_a_second_deploy_at_the_same_time_is_refused_until_unlocked(
         ),
         (("rollback", "--name", "nobody"), {}, "NothingDeployed"),
         (("translate", "Bonjour.", "--amqp-url", "{amqp}", "--queue", "nobody.asked"), {}, "QueueMissing"),
-        (("smoke", "dragoman/none:1.0.0", "--amqp-url", "{amqp}"), {}, "SmokeFailed"),
+        (("smoke", "dragoman/none:1.0.0", "--amqp-url", "{amqp}"), {}, "ImageMissing"),
+        (("smoke", "{registry}/dragoman/none", "--amqp-url", "{amqp}"), {}, "ImageMissing"),
+        (("smoke", "{registry}/dragoman/none:1.0.0", "--amqp-url", "{amqp}"), {}, "ImageMissing"),
+        (("inspect", "dragoman/none"), {}, "VersionUnknown"),
+        (("quarantine", "list", "--amqp-url", "{amqp}", "--queue", "nobody.asked"), {}, "QueueMissing"),
     ],
 )
 def test_what_cannot_be_done_is_one_line_and_a_non_zero_exit(

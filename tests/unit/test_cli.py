@@ -2,6 +2,10 @@
 
 import json
 import re
+import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -49,6 +53,8 @@ def test_every_command_explains_itself_and_its_options(run: Callable[..., Result
     [
         (("--version", "1.0.0", "--repository", "Bad Repo"), "--repository"),
         (("status", "--name", "a b"), "--name"),
+        (("evaluate", "--test", "/nowhere", "--output", "/no/such/folder/file"), "--output"),
+        (("evaluate", "--test", "/nowhere", "--output", "/"), "--output"),
         (("translate", "\udcff\udcfe", "--amqp-url", f"amqp://{NOBODY}"), "UTF-8"),
     ],
 )
@@ -142,3 +148,15 @@ def test_a_checkpoint_that_is_not_there_is_named(run: Callable[..., Result], tmp
 )
 def test_an_image_is_named_by_version_or_by_reference(text: str, registry: str, expected: str) -> None:
     assert str(cli._reference(text, registry, "dragoman/fra-eng")) == expected
+
+
+def test_ctrl_c_is_one_line_and_130() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"amqp://127.0.0.1:{silent.getsockname()[1]}"
+        command = [sys.executable, "-m", "build_model", "quarantine", "list", "--amqp-url", url]
+        ran = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, process_group=0)
+        silent.accept()  # it waits for an answer now
+        ran.send_signal(signal.SIGINT)
+        _, said = ran.communicate(timeout=30)
+    assert ran.returncode == 130
+    assert said == "Interrupted: stopped by Ctrl-C; running it again is safe.\n"

@@ -28,7 +28,7 @@ def plan(make_checkpoint: Callable[..., Path], tmp_path: Path) -> image.Plan:
 
 def pushed(plan: image.Plan) -> Inspection:
     """``plan`` as the registry shows it afterwards."""
-    return Inspection("r", "sha256:d", plan.labels, {}, (), plan.layers.digests())
+    return Inspection("r", "sha256:d", plan.labels, {}, (), True, plan.layers.digests())
 
 
 def test_it_is_named_for_the_engine_and_for_the_registry(plan: image.Plan) -> None:

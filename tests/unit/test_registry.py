@@ -169,6 +169,7 @@ def test_an_image_is_inspected_from_its_config_and_its_topmost_layer_alone(
     assert found.labels == labels
     assert found.encode()["scores"] == {"test": {"bleu": 49.5}}
     assert [holds for holds, _ in found.layers] == ["runtime", "model", "code"]
+    assert found.compressed
     assert found.digests["service/__main__.py"] == hashlib.sha256(PYTHON).hexdigest()
     assert found.digests["model/checkpoint/weights.safetensors"] == "w" * 64
     assert found.digests["model/checkpoint/fra.lang.json"] == "f" * 64
@@ -190,6 +191,8 @@ def test_an_unknown_version_is_one_line_that_names_those_that_are_there(stored: 
     stored.put("r", "1.0.0", labels={})
     with pytest.raises(VersionUnknown, match=r"has no r:9\.9\.9\. It has 1\.0\.0\.$"):
         Registry(address).resolve(Reference(address, "r", "9.9.9"))
+    with pytest.raises(VersionUnknown, match=r"r names no version, and .* was asked for one\. It has 1\.0\.0\.$"):
+        Registry(address).inspect(Reference(address, "r"))
     with pytest.raises(VersionUnknown, match="nothing named other"):
         Registry(address).resolve(Reference(address, "other", "1.0.0"))
 
