@@ -5,6 +5,8 @@ import threading
 import time
 import uuid
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self
@@ -67,6 +69,7 @@ class Client:
         self.replies: dict[Key, Reply] = {}
         self.answered_at: list[float] = []
         self.reply_queue = f"{queue}.replies.{uuid.uuid4().hex[:8]}"
+        self._copies: dict[Key, Reply] = {}
         self._outbox: deque[_Request] = deque()
         self._in_doubt: dict[int, _Request] = {}
         self._sequence = 0
@@ -96,6 +99,25 @@ class Client:
         self._outbox.append(_Request(key, data, pika.BasicProperties(**given)))
         self._loop.add_callback_threadsafe(self._publish)
         return key
+
+    @contextmanager
+    def sending(self, texts: Iterator[str], rate: float) -> Iterator[None]:
+        """Sends so many requests a second while the block runs."""
+        done = threading.Event()
+
+        def send() -> None:
+            for text in texts:
+                if done.wait(1 / rate):
+                    return
+                self.send(text)
+
+        thread = threading.Thread(target=send, name="sender")
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
 
     def ask(self, body: str | bytes, key: Key = "", **properties: Any) -> Reply:
         """Sends a request and waits for its reply."""
@@ -146,12 +168,22 @@ class Client:
             except pika.exceptions.ChannelClosedByBroker:
                 return None
 
-    def quarantined(self) -> dict[Key, Reply]:
-        """Takes the quarantine's copies into the books; the copies, by key."""
-        copies = {each.key: each for each in self._take(f"{self.queue}.quarantine")}
-        for key, copy in copies.items():
-            self.books.quarantine(key, copy.body)
-        return copies
+    def quarantined(self, count: int = 0, seconds: float = 30.0) -> dict[Key, Reply]:
+        """Waits until so many requests are in quarantine, and takes all copies there are into the books; by key."""
+
+        def take() -> bool:
+            for copy in self._take(f"{self.queue}.quarantine"):
+                self.books.quarantine(copy.key, copy.body)
+                self._copies[copy.key] = copy
+            return len(self._copies) >= count
+
+        until(take, lambda: f"{count} copies in quarantine: {len(self._copies)}", seconds)
+        return self._copies
+
+    def copy(self, key: Key) -> Reply:
+        """Waits for the copy in quarantine of one request."""
+        until(lambda: key in self.quarantined(), f"a copy of {key!r} in quarantine")
+        return self._copies[key]
 
     def settle(self) -> None:
         """Takes what is left in the broker's queues into the books. A service that still runs has nothing in hand."""

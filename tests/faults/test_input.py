@@ -132,7 +132,7 @@ def test_erroneous_input_is_quarantined_and_costs_one_restart(
     bad = client.send(body, erroneous=True, gone=not answered, **properties)
     assert replica.ended(ends + 1) == 65
     replica.ready()
-    copy = client.quarantined()[bad]
+    copy = client.copy(bad)
     assert copy.properties.headers["x-reason"] == reason
     assert copy.properties.delivery_mode == 2
     if answered:
