@@ -1,5 +1,6 @@
 """The ledger under every order of events that a broker and two threads can produce."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from hypothesis import settings
@@ -191,6 +192,8 @@ class Books(RuleBasedStateMachine):
         self.unacked: dict[int, Entry] = {}  # by tag: the broker's view of the consuming channel
         self.worked_on: list[Entry] = []  # in the batcher's hands
         self.safe: set[Entry] = set()  # something reached the broker that settles the request
+        self.owed: set[tuple[Entry, Purpose]] = set()  # to be published, on the wire, or to be published again
+        self.objections: Counter[tuple[Entry, Purpose]] = Counter()  # of the broker
         self.every: dict[int, Entry] = {}  # by identity, which messages carry
         self.on_the_wire: dict[int, tuple[Entry, Purpose, str]] = {}  # by sequence number
         self.returned: set[int] = set()
@@ -237,12 +240,20 @@ class Books(RuleBasedStateMachine):
                 entry = self.unacked.pop(tag)
                 assert entry in self.safe, "acked though nothing of it reached the broker"
                 assert entry not in in_flight, "acked before the confirm"
+                assert not self.owes(entry), "acked before its reply was confirmed or returned"
                 assert entry not in self.worked_on, "acked before the answer"
                 assert not entry.kept, "acked though it was given back"
+
+    def owes(self, entry: Entry) -> bool:
+        """Whether something of a request is to be confirmed, wherever it is now. The broker's second objection to a
+        fallback is the last word about it: the message is safe in its copy."""
+        owed = {purpose for one, purpose in self.owed if one is entry}
+        return bool(owed - {Purpose.FALLBACK} or (owed and self.objections[entry, Purpose.FALLBACK] < 2))
 
     def publish(self, entry: Entry, *purposes: Purpose) -> None:
         queues = {Purpose.QUARANTINE: QUARANTINE, Purpose.RETRY: "rpc_queue"}
         for purpose in purposes:
+            self.owed.add((entry, purpose))
             identity = f"{id(entry)} {purpose.value}".encode()
             self.ledger.publish(entry, purpose, Message(queues.get(purpose, "client"), identity, {}, mandatory=True))
 
@@ -257,6 +268,7 @@ class Books(RuleBasedStateMachine):
 
     def failed(self, publications: Sequence[Publication]) -> None:
         for failed in publications:
+            self.owed.remove((failed.entry, failed.purpose))
             if failed.purpose is Purpose.REPLY:
                 self.publish(failed.entry, Purpose.QUARANTINE)
             elif failed.purpose is Purpose.RETRY:
@@ -278,9 +290,13 @@ class Books(RuleBasedStateMachine):
     def settle(self, sequence: int, multiple: bool, taken: bool) -> None:
         for number in [each for each in self.on_the_wire if each == sequence or (multiple and each < sequence)]:
             entry, purpose, _ = self.on_the_wire.pop(number)
-            arrived = number not in self.returned or purpose is Purpose.REPLY
+            arrived = number not in self.returned or purpose in {Purpose.REPLY, Purpose.FALLBACK}
             if taken and arrived and purpose is not Purpose.FALLBACK:
                 self.safe.add(entry)
+            if not taken:
+                self.objections[entry, purpose] += 1
+            elif arrived:
+                self.owed.discard((entry, purpose))
             self.returned.discard(number)
         self.failed(self.ledger.confirmed(sequence, multiple) if taken else self.ledger.refused(sequence, multiple))
         self.send()
@@ -289,6 +305,7 @@ class Books(RuleBasedStateMachine):
     @rule(by_broker=st.booleans())
     def close_publishing(self, by_broker: bool) -> None:
         self.open = False
+        self.objections.update((entry, purpose) for entry, purpose, _ in self.on_the_wire.values() if by_broker)
         self.on_the_wire.clear()
         self.returned.clear()
         self.failed(self.ledger.publishing_closed(by_broker))
