@@ -125,13 +125,14 @@ def bench_(
 def soak_(
     amqp_url: Url,
     sources: Sources = None,
-    requests: Annotated[int, typer.Option(min=1000, help="How many.")] = 200_000,
+    requests: Annotated[int, typer.Option(min=20_000, help="How many.")] = 200_000,
     write_docs_: WriteDocs = False,
 ) -> None:
     """Many requests through one replica: does its memory grow, does it leave files open?"""
     setting = Setting.of(amqp_url, texts(sources), 1)
     with steps(requests) as (_, done):
         row = soak.soak(setting, requests, done)
+        done(requests)
     page.soak([row]).show(screen)
     report("soak", [row])
     if write_docs_:

@@ -6,7 +6,6 @@ import sys
 import time
 import uuid
 from collections.abc import Callable
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -22,7 +21,7 @@ def released_image(registry: str) -> str:
     """Builds the image of the released checkpoint, from layers that are there if nothing changed; its reference."""
     version = (ROOT / "VERSION").read_text("utf-8").strip()
     order = ["--version", version, "--repository", REPOSITORY, "--registry", registry, "--json"]
-    command = [str(Path(sys.executable)), "-m", "build_model", *order]
+    command = [sys.executable, "-m", "build_model", *order]
     built = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     return str(json.loads(built.stdout)["reference"])
 

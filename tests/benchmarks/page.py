@@ -13,9 +13,9 @@ Row = Mapping[str, Any]
 
 INTRODUCTION = """# How fast it is
 
-`make bench` measures and writes this page; it takes ten minutes. `make soak` and `make profile` renew their sections
-of it. The code is in `tests/benchmarks/`. Numbers are of one machine and one run: compare rows with each other, not
-with another machine's.
+`make bench` measures and writes this page; it takes about ten minutes. `make soak` and `make profile` renew their
+sections of it. The code is in `tests/benchmarks/`. Numbers are of one machine and one run: compare rows with each
+other, not with another machine's.
 """
 
 READING = """## How to read it
