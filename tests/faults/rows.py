@@ -8,9 +8,9 @@ fault = pytest.mark.fault
 """Names the row that a test is."""
 
 
-def case(row: str, *values: Any) -> Any:
-    """A case of a test that is a row."""
-    return pytest.param(*values, id=row, marks=fault(row))
+def case(row: str, *values: Any, long: bool = False) -> Any:
+    """A case of a test that is a row; ``long`` ones run in `make faults` alone."""
+    return pytest.param(*values, id=row, marks=[fault(row), *([pytest.mark.long] if long else [])])
 
 
 ROWS = (

@@ -56,11 +56,7 @@ def test_what_was_confirmed_and_not_acked_is_answered_twice_with_the_same_bytes(
     "ends",
     [
         case("broker restart, quorum queue", BrokerNode.kill),
-        pytest.param(
-            BrokerNode.stop,
-            id="broker restart, quorum queue, stopped in order",
-            marks=[fault("broker restart, quorum queue, stopped in order"), pytest.mark.long],
-        ),
+        case("broker restart, quorum queue, stopped in order", BrokerNode.stop, long=True),
     ],
 )
 def test_a_quorum_queue_and_all_in_it_outlive_the_broker(
@@ -83,6 +79,7 @@ def test_a_quorum_queue_and_all_in_it_outlive_the_broker(
 
 
 @fault("broker restart, transient queue")
+@pytest.mark.long
 def test_a_transient_queue_is_declared_again(start: Start, client: Client, node: BrokerNode) -> None:
     replica = start(RPC_QUEUE_TYPE="transient").ready()
     for text in sentences(50):

@@ -31,7 +31,7 @@ def alarm(node: BrokerNode, resource: str) -> Iterator[None]:
         node.control(*off)
 
 
-@pytest.mark.parametrize("resource", [case("memory alarm", "memory"), case("disk alarm", "disk")])
+@pytest.mark.parametrize("resource", [case("memory alarm", "memory"), case("disk alarm", "disk", long=True)])
 def test_an_alarm_blocks_the_service_until_it_is_over(
     start: Start, client: Client, node: BrokerNode, resource: str
 ) -> None:
