@@ -62,5 +62,11 @@ class _Json(_Formatter):
 
 class _Text(_Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        fields = " ".join(f"{name}={value}" for name, value in self.fields(record).items())
+        fields = " ".join(f"{name}={_shown(name, value)}" for name, value in self.fields(record).items())
         return f"{self.time(record)} {record.levelname.lower():7} {record.getMessage()} {fields}".rstrip()
+
+
+def _shown(name: str, value: Any) -> str:
+    """A field as text. A client may write what it likes into a correlation id, but no lines of ours."""
+    text = str(value)
+    return text if name == "traceback" or text.isprintable() else repr(text)

@@ -29,3 +29,11 @@ def test_text_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     log.configure("text")
     log.warning("blocked", queue="rpc_queue")
     assert capsys.readouterr().err.endswith("warning blocked queue=rpc_queue\n")
+
+
+def test_what_a_client_wrote_makes_no_lines_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    log.configure("text")
+    log.warning("putting a message into quarantine", correlation_id="7\n2026-01-01 info all is well\x1b[2J")
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert r"correlation_id='7\n2026-01-01 info all is well\x1b[2J'" in said
