@@ -6,13 +6,14 @@ import secrets
 import signal
 import subprocess
 import sys
-import time
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import Self
 
 from images import ROOT
+
+from .patience import until
 
 CONTROL_SECONDS = 60.0
 
@@ -72,7 +73,8 @@ class BrokerNode:
     def kill(self) -> None:
         """Ends it with SIGKILL, in the middle of whatever it does."""
         os.killpg(self._process.pid, signal.SIGKILL)  # it leads a session: the wrapper and the Erlang machine
-        self._wait_until_gone()
+        # The machine may outlive its wrapper by a moment.
+        until(lambda: not self._process.alive() and not self._local.listens(self._port), "the broker's end")
 
     def stop(self) -> None:
         """Ends it in order."""
@@ -104,9 +106,3 @@ class BrokerNode:
 
     def __exit__(self, *_: object) -> None:
         self.end()
-
-    def _wait_until_gone(self) -> None:
-        while self._process.alive():
-            time.sleep(0.05)
-        while self._local.listens(self._port):  # the machine may outlive its wrapper by a moment
-            time.sleep(0.05)

@@ -3,7 +3,8 @@
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import pytest
 from proxy import Proxy
@@ -16,6 +17,8 @@ from .texts import erroneous, sentences
 
 REQUESTS, BAD_EVERY, RATE = 20_000, 100, 200
 KILL_EVERY_SECONDS, STALL_SECONDS = 5.0, 10.0
+
+Result = TypeVar("Result")
 
 
 @fault("combined run")
@@ -30,12 +33,15 @@ def test_nothing_is_lost_when_everything_fails_at_once(
     done = threading.Event()
     began = time.monotonic()
     seconds = REQUESTS / RATE
+    killer = every(KILL_EVERY_SECONDS, done, [replica.kill for replica in replicas])
     damage = [
-        every(KILL_EVERY_SECONDS, done, [replica.kill for replica in replicas]),
-        at(began + seconds * 0.25, done, lambda: stall(proxy)),
-        at(began + seconds * 0.40, done, lambda: restart(node, node.kill)),
-        at(began + seconds * 0.60, done, lambda: stall(proxy)),
-        at(began + seconds * 0.75, done, lambda: restart(node, node.stop)),
+        at(began + share * seconds, act)
+        for share, act in [
+            (0.25, lambda: stall(proxy)),
+            (0.40, lambda: restart(node, node.kill)),
+            (0.60, lambda: stall(proxy)),
+            (0.75, lambda: restart(node, node.stop)),
+        ]
     ]
     bad = set()
     for number, text in enumerate(sentences(REQUESTS)):
@@ -45,10 +51,10 @@ def test_nothing_is_lost_when_everything_fails_at_once(
         else:
             client.send(text)
         time.sleep(max(0.0, began + number / RATE - time.monotonic()))
-    for thread in damage[1:]:
-        thread.join(120)
+    for each in damage:
+        each.result(120)
     done.set()
-    damage[0].join(30)
+    killer.result(30)
     client.wait_answered(seconds=300)
     copies = client.quarantined(len(bad), seconds=120)
     exit_codes = [code for replica in replicas for code in replica.exit_codes]
@@ -57,32 +63,38 @@ def test_nothing_is_lost_when_everything_fails_at_once(
     record_property("seconds", round(time.monotonic() - began))
     assert copies.keys() == bad
     assert set(exit_codes) == {137}
+    assert len(exit_codes) == killer.result()
 
 
-def every(seconds: float, done: threading.Event, actions: list[Callable[[], None]]) -> threading.Thread:
-    """Does one thing after the other, and again, with so much time between, until ``done``."""
+def in_thread(action: Callable[[], Result]) -> Future[Result]:
+    """What an action gives or raises, in time."""
+    executor = ThreadPoolExecutor(max_workers=1)
+    future = executor.submit(action)
+    executor.shutdown(wait=False)
+    return future
 
-    def act() -> None:
+
+def every(seconds: float, done: threading.Event, actions: list[Callable[[], None]]) -> Future[int]:
+    """Does one thing after the other, and again, with so much time between, until ``done``; how often."""
+
+    def act() -> int:
         turn = 0
         while not done.wait(seconds):
             actions[turn % len(actions)]()
             turn += 1
+        return turn
 
-    thread = threading.Thread(target=act)
-    thread.start()
-    return thread
+    return in_thread(act)
 
 
-def at(moment: float, done: threading.Event, action: Callable[[], None]) -> threading.Thread:
-    """Does something at a moment, unless all is done before."""
+def at(moment: float, action: Callable[[], None]) -> Future[None]:
+    """Does something at a moment."""
 
     def act() -> None:
-        if not done.wait(moment - time.monotonic()):
-            action()
+        time.sleep(max(0.0, moment - time.monotonic()))
+        action()
 
-    thread = threading.Thread(target=act)
-    thread.start()
-    return thread
+    return in_thread(act)
 
 
 def stall(proxy: Proxy) -> None:
