@@ -247,6 +247,12 @@ class Link:
         """The connection does what it is for: the next failure is the first."""
         self._attempts = 0
 
+    def hasten(self) -> None:
+        """Makes the next attempt now, if one is waited for: the broker was reached by another link."""
+        if self._retry is not None and self._closed is None:
+            self._loop.remove_timeout(self._retry)
+            self._retry = self._loop.call_later(0, self.open)
+
     def restart(self) -> None:
         """Gives the connection up for a new one."""
         if self._connection is not None and self._connection.is_open:
@@ -714,6 +720,11 @@ class Consumer:
 
     def _changed(self) -> None:
         """A side is up or down, blocked or not, or the state is another."""
+        # After an outage the two links wait for different times, and each is of no use without the other.
+        if self._intake.consuming:
+            self._outlet.link.hasten()
+        if self._outlet.ready:
+            self._intake.link.hasten()
         connected = self._intake.consuming and self._outlet.ready
         if connected and self._connect_deadline is not None:
             self._loop.remove_timeout(self._connect_deadline)
