@@ -160,6 +160,8 @@ class Ledger:
         """What is to be published now, in this order, on the open publishing channel."""
         while self._publishing and self._outbox and not self._waits_for_blamed():
             publication = self._outbox.popleft()
+            if publication.entry.kept:
+                continue  # given back since its copy didn't arrive: whoever gets it next answers it
             self._sequence += 1
             self._unconfirmed[self._sequence] = publication
             yield publication.message

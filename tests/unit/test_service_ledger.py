@@ -115,6 +115,19 @@ def test_a_returned_copy_keeps_its_message_with_the_broker() -> None:
     assert ledger.quarantined == 0
 
 
+def test_nothing_more_is_published_for_a_request_whose_copy_came_back() -> None:
+    ledger = serving()
+    entry = ledger.deliver(delivery(1))
+    ledger.publish(entry, Purpose.FALLBACK, message())
+    ledger.publish(entry, Purpose.QUARANTINE, message(QUARANTINE))
+    assert len(list(ledger.publications())) == 2
+    ledger.refused(1, multiple=False)
+    ledger.returned(QUARANTINE)
+    assert len(ledger.confirmed(2, multiple=False)) == 1
+    assert list(ledger.publications()) == []
+    assert list(ledger.acks()) == []
+
+
 def test_a_quarantined_request_waits_for_its_copy_and_its_answer() -> None:
     ledger = serving()
     entry = ledger.deliver(delivery(1))
@@ -281,8 +294,10 @@ class Books(RuleBasedStateMachine):
     def confirm(self, data: st.DataObject, multiple: bool, taken: bool, returned: bool, ack: bool) -> None:
         sequence = data.draw(st.sampled_from(sorted(self.on_the_wire)))
         if returned:
-            self.returned.add(sequence)
-            self.ledger.returned(self.on_the_wire[sequence][2])
+            # A return names the queue only: for the ledger every message on its way there came back.
+            queue = self.on_the_wire[sequence][2]
+            self.returned |= {number for number, (_, _, to) in self.on_the_wire.items() if to == queue}
+            self.ledger.returned(queue)
         self.settle(sequence, multiple, taken)
         if ack:
             self.ack()
