@@ -86,6 +86,11 @@ class BrokerNode:
         self._process = self._started.spawn("rabbitmq", command, self._environment)
         self._local.wait(self._process, lambda: self._local.broker_answers(self.url))
 
+    def revive(self) -> None:
+        """Starts it where a test that failed has left it dead."""
+        if not self._process.alive():
+            self.start()
+
     def control(self, *arguments: str) -> str:
         """What `rabbitmqctl` says to that."""
         command = [str(self._local.RABBITMQ_BIN / "rabbitmqctl"), "--quiet", *arguments]

@@ -213,8 +213,14 @@ class Client:
                     raise
                 return found
 
-    def _connected(self) -> "_Channel":
-        return _Channel(self.url)
+    @contextmanager
+    def _connected(self) -> Iterator[Any]:
+        connection = pika.BlockingConnection(pika.URLParameters(self.url))
+        try:
+            yield connection.channel()
+        finally:
+            if connection.is_open:
+                connection.close()
 
     # The thread
 
@@ -307,17 +313,3 @@ class Client:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-class _Channel:
-    """A channel of a connection that ends with the block."""
-
-    def __init__(self, url: str) -> None:
-        self._connection = pika.BlockingConnection(pika.URLParameters(url))
-
-    def __enter__(self) -> Any:
-        return self._connection.channel()
-
-    def __exit__(self, *_: object) -> None:
-        if self._connection.is_open:
-            self._connection.close()

@@ -8,6 +8,7 @@ import json
 import socket
 import uuid
 from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -53,6 +54,7 @@ def client(node: BrokerNode, queue: str) -> Iterator[Client]:
     """A client with empty books."""
     with Client(node.url, queue) as each:
         yield each
+        node.revive()
 
 
 @pytest.fixture
@@ -75,33 +77,21 @@ def start(engine: Engine, released: Version, node: BrokerNode, queue: str) -> It
         yield start
 
 
-class starting:  # noqa: N801 (it reads as `with starting(...)`)
+@contextmanager
+def starting(engine: Engine, released: str, node: BrokerNode, queue: str) -> Iterator[Start]:
     """Replicas on a queue, which end with the block."""
+    replicas: list[Replica] = []
 
-    def __init__(self, engine: Engine, image: str, node: BrokerNode, queue: str) -> None:
-        self._engine = engine
-        self._image = image
-        self._node = node
-        self._queue = queue
-        self._replicas: list[Replica] = []
+    def start(image: str = released, *, supervised: bool = False, networked: bool = True, **settings: str) -> Replica:
+        environment = {"AMQP_URL": node.url if networked else node.bridge_url, "RPC_QUEUE": queue} | settings
+        name = f"{queue}-{len(replicas)}"
+        replicas.append(Replica(engine, image, name, environment, supervised=supervised, networked=networked))
+        return replicas[-1]
 
-    def __enter__(self) -> Start:
-        return self._start
-
-    def _start(
-        self, image: str | None = None, *, supervised: bool = False, networked: bool = True, **settings: str
-    ) -> Replica:
-        name = f"{self._queue}-{len(self._replicas)}"
-        url = self._node.url if networked else self._node.bridge_url
-        environment = {"AMQP_URL": url, "RPC_QUEUE": self._queue} | settings
-        replica = Replica(
-            self._engine, image or self._image, name, environment, supervised=supervised, networked=networked
-        )
-        self._replicas.append(replica)
-        return replica
-
-    def __exit__(self, *_: object) -> None:
-        for replica in self._replicas:
+    try:
+        yield start
+    finally:
+        for replica in replicas:
             replica.remove()
 
 

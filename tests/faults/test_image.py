@@ -75,7 +75,7 @@ def clock(tmp_path: Path) -> bytes:
         local.install("clock that jumps", "install libfaketime", {"faketime": "faketime"})
     except local.LocalError as error:
         missing(error)
-    (library,) = Path("/usr/lib").glob("*/faketime/libfaketime.so.1")
+    (library,) = Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")
     return library.read_bytes()
 
 
@@ -99,7 +99,9 @@ def test_a_wall_clock_that_jumps_a_day_changes_nothing(
     dates = []
     with client.sending(sentences(100_000), 50):
         for jump in ("+0d", "+1d", "-1d", "+0d"):
-            assert replica.execute("python3", "-c", f"open('/tmp/offset', 'w').write('{jump}')") == 0
+            # In one step: libfaketime reads the file at every look at the clock, and hangs at an empty one.
+            write = f"import os; open('/tmp/next', 'w').write('{jump}'); os.replace('/tmp/next', '/tmp/offset')"
+            assert replica.execute("python3", "-c", write) == 0
             client.wait_replies(len(client.answered_at) + 100)
             bad = client.send(b"\xff", erroneous=True)
             dates.append(client.copy(bad).properties.headers["x-received-at"][:10])

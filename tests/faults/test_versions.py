@@ -75,11 +75,11 @@ def test_two_versions_share_a_queue_and_every_reply_names_its_own(
 @fault("roll forward and back under load")
 @pytest.mark.long
 def test_a_roll_forward_and_back_under_load_loses_nothing(
-    start: Start, client: Client, second: Version, record_property: Any
+    start: Start, client: Client, released: Version, second: Version, record_property: Any
 ) -> None:
     replica = start().ready()
 
-    def roll(image: str | None) -> Replica:
+    def roll(image: str) -> Replica:
         """The next is ready before the last drains."""
         following = start(image).ready()
         assert replica.stop() == 0
@@ -89,7 +89,7 @@ def test_a_roll_forward_and_back_under_load_loses_nothing(
         client.wait_replies(200)
         replica = roll(second.reference)
         client.wait_replies(len(client.answered_at) + 200)
-        replica = roll(None)
+        replica = roll(released.reference)
         client.wait_replies(len(client.answered_at) + 200)
     client.wait_answered()
     found = versions(client)
