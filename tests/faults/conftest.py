@@ -141,9 +141,10 @@ def pytest_runtest_makereport(
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """The report as a file. `make test`, which leaves rows out, doesn't write over that of `make faults`."""
+    """The report as a file. A run that leaves rows out, as `make test` does, doesn't write over that of `make faults`."""
     results = session.config.stash.get(RESULTS, {})
-    if results and not session.config.option.markexpr:
+    option = session.config.option
+    if results and not option.markexpr and not option.keyword:
         REPORT.parent.mkdir(exist_ok=True)
         REPORT.write_text(json.dumps(in_order(results), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
