@@ -141,7 +141,7 @@ def pytest_runtest_makereport(
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """The report as a file. A run that leaves rows out, as `make test` does, doesn't write over that of `make faults`."""
+    """The report as a file. A run that leaves rows out, as `make test` does, keeps that of the last whole one."""
     results = session.config.stash.get(RESULTS, {})
     option = session.config.option
     if results and not option.markexpr and not option.keyword:
