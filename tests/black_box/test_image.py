@@ -21,6 +21,7 @@ model/checkpoint/manifest.json
 model/checkpoint/weights.safetensors
 model/errors.py
 model/fingerprint.py
+model/inference.py
 model/lang.py
 model/normalize.py
 model/search.py

@@ -153,7 +153,9 @@ def test_an_image_is_named_by_version_or_by_reference(text: str, registry: str, 
 def test_ctrl_c_is_one_line_and_130() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"amqp://127.0.0.1:{silent.getsockname()[1]}"
-        command = [sys.executable, "-m", "build_model", "quarantine", "list", "--amqp-url", url]
+        # A shell makes what it starts in the background deaf to it, and so perhaps these tests.
+        hearing = ["env", "--default-signal=INT"]
+        command = [*hearing, sys.executable, "-m", "build_model", "quarantine", "list", "--amqp-url", url]
         ran = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, process_group=0)
         silent.accept()  # it waits for an answer now
         ran.send_signal(signal.SIGINT)
