@@ -29,7 +29,7 @@ lint: setup
 
 test: lint
 	deploy/local up
-	$(LOCAL) .venv/bin/pytest -m "not long"
+	$(LOCAL) .venv/bin/pytest -m "not long" --numprocesses 2 --dist loadgroup
 
 # Every row of the service's fault table; `make test` leaves the long ones out.
 faults: setup

@@ -28,7 +28,7 @@ from .rows import ROWS
 
 REPORT = ROOT / "reports" / "faults.json"
 COLUMNS = ("attempted", "answered", "returned", "quarantined", "duplicated", "lost")
-RESULTS = pytest.StashKey[dict[str, dict[str, Any]]]()
+_results: dict[str, dict[str, Any]] = {}
 
 Start = Callable[..., Replica]
 
@@ -129,8 +129,7 @@ def pytest_runtest_makereport(
     report = yield
     if not report.skipped and (call.when == "call" or report.failed):
         books: Books = getattr(funcargs(item).get("client"), "books", None) or Books()
-        results = item.config.stash.setdefault(RESULTS, {})
-        results[row_of(item)] = {
+        report.fault_row = {
             "fault": row_of(item),
             **asdict(books.tally()),
             "passed": report.passed,
@@ -140,18 +139,23 @@ def pytest_runtest_makereport(
     return report
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Collects the rows: a report comes here from other processes too, where tests run in several."""
+    if row := getattr(report, "fault_row", None):
+        _results[row["fault"]] = row
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """The report as a file. A run that leaves rows out, as `make test` does, keeps that of the last whole one."""
-    results = session.config.stash.get(RESULTS, {})
     option = session.config.option
-    if results and not option.markexpr and not option.keyword:
+    if _results and not option.markexpr and not option.keyword:
         REPORT.parent.mkdir(exist_ok=True)
-        REPORT.write_text(json.dumps(in_order(results), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        REPORT.write_text(json.dumps(rows_in_order(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """The report as a table."""
-    rows = in_order(config.stash.get(RESULTS, {}))
+    rows = rows_in_order()
     if not rows:
         return
     table = Table("fault", title="What became of every request")
@@ -170,9 +174,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     terminalreporter.write(captured.get())
 
 
-def in_order(results: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+def rows_in_order() -> list[dict[str, Any]]:
     """The rows that were run, in the table's order."""
-    return [results[row] for row in ROWS if row in results]
+    return [_results[row] for row in ROWS if row in _results]
 
 
 def row_of(item: pytest.Item) -> str:
