@@ -127,9 +127,11 @@ def _reporting(command: Callable[["Settings"], int]) -> int:
     from service import log  # noqa: PLC0415
     from service.settings import Settings  # noqa: PLC0415
 
-    log.configure(os.environ.get("LOG_FORMAT", "json"))  # a refused setting is reported too
+    log.configure("text" if os.environ.get("LOG_FORMAT") == "text" else "json")  # a refused setting is reported too
     try:
-        return command(Settings.read(os.environ))
+        settings = Settings.read(os.environ)
+        log.configure(settings.log_format)
+        return command(settings)
     except DragomanError as error:
         log.error(str(error), exit_code=error.exit_code)
         return error.exit_code

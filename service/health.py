@@ -16,7 +16,7 @@ LOOP, INFERENCE, READY = "loop", "inference", "ready"
 def folder() -> Path:
     """Where the files are: in memory, which is there on a read-only file system too."""
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else "/tmp"
-    return Path(os.environ.get("TMPDIR", memory)) / f"dragoman-{os.getuid()}"
+    return Path(os.environ.get("TMPDIR") or memory) / f"dragoman-{os.getuid()}"
 
 
 class Heartbeat:

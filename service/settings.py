@@ -77,6 +77,8 @@ def _lookup(environ: Mapping[str, str], name: str) -> str:
     if text and path:
         raise SettingsError(f"{name} and {name}_FILE are both set. Set one of them.")
     if not path:
+        if any("\ud800" <= character <= "\udfff" for character in text):  # how Python keeps bytes that it can't decode
+            raise SettingsError(f"{name} is not UTF-8. Set it again, in UTF-8.")
         return text
     try:
         return Path(path).read_text(encoding="utf-8").rstrip("\r\n")

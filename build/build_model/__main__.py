@@ -1,5 +1,18 @@
-"""``python -m build_model``: the same as ``build-model``."""
+"""The entry point of ``build-model``, and of ``python -m build_model``."""
 
-from build_model.cli import main
+import sys
 
-main()
+
+def main() -> None:
+    """Runs the command line. Ctrl-C is one line from the first moment on: importing the rest takes a second."""
+    try:
+        from build_model import cli  # noqa: PLC0415
+
+        cli.main()
+    except KeyboardInterrupt:
+        print("Interrupted: stopped by Ctrl-C; running it again is safe.", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import io
 import logging
 import os
 import re
@@ -29,6 +30,7 @@ ARTIFACTS = ROOT / "artifacts"
 RELEASED = ROOT / "model" / "checkpoint"
 DEPLOYMENT = "dragoman"
 QUEUE = "rpc_queue"
+LONGEST_QUEUE_NAME = 255  # bytes
 
 app = typer.Typer(
     name="build-model",
@@ -71,6 +73,12 @@ def _name(name: str) -> str:
     if not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", name):
         raise typer.BadParameter(f"{name!r} can't name containers: letters, digits and _ . - only, like dragoman.")
     return name
+
+
+def _queue(name: str | None) -> str | None:
+    if name is not None and not 0 < len(name.encode(errors="surrogatepass")) <= LONGEST_QUEUE_NAME:
+        raise typer.BadParameter(f"a queue's name has 1 to {LONGEST_QUEUE_NAME} bytes.")
+    return name if name is None else _texts([name])[0]
 
 
 def _writable(path: Path | None) -> Path | None:
@@ -122,7 +130,7 @@ BrokerUrl = Annotated[
         help="The broker: amqp://USER:PASSWORD@HOST:5672/%2F.",
     ),
 ]
-Queue = Annotated[str, typer.Option(metavar="NAME", help="The service's queue.")]
+Queue = Annotated[str, typer.Option(metavar="NAME", help="The service's queue.", callback=_queue)]
 Reason = Annotated[
     str | None, typer.Option(metavar="REASON", help="Only messages with this reason, as `list` shows it.")
 ]
@@ -141,6 +149,10 @@ Minutes = Annotated[float | None, typer.Option(min=0.01, help="Train so long, al
 Epochs = Annotated[int | None, typer.Option(min=1, help="Or so many passes over the corpus.")]
 
 
+class SystemRefused(DragomanError):
+    """The system refused a file or a connection."""
+
+
 class Interrupted(DragomanError):
     """Ctrl-C."""
 
@@ -155,8 +167,10 @@ def reported(*, as_json: bool) -> Iterator[None]:
     except DragomanError as error:
         report.print_error(error, as_json=as_json)
         raise typer.Exit(error.exit_code) from error
+    except BrokenPipeError:
+        raise  # `… | head`: Typer ends quietly
     except OSError as error:
-        report.print_error(DragomanError(str(error)), as_json=as_json)
+        report.print_error(SystemRefused(str(error)), as_json=as_json)
         raise typer.Exit(1) from error
     except KeyboardInterrupt as error:
         report.print_error(Interrupted("stopped by Ctrl-C; running it again is safe."), as_json=as_json)
@@ -447,6 +461,7 @@ def quarantine_requeue(
             metavar="QUEUE",
             help="Send the answers to this queue, for whom nobody waits any more.",
             show_default="where each message says",
+            callback=_queue,
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count; change nothing.")] = False,
@@ -460,6 +475,8 @@ def quarantine_requeue(
     A message leaves the quarantine when the broker has confirmed its copy: none is lost, and one that was under way
     when the connection broke may be translated twice. Messages no longer expire.
     """
+    if reply_to in {queue, rpc.DIRECT_REPLY_TO}:
+        raise typer.BadParameter("answers need a queue of their own.", param_hint="--reply-to")
     with reported(as_json=as_json), rpc.Broker(amqp_url) as broker:
         done = quarantine.requeue(
             broker,
@@ -588,6 +605,9 @@ def main() -> None:
     """The entry point of ``build-model``."""
     # Without a handler, Python prints pika's own account of a failed connection, traceback and all.
     logging.getLogger("pika").addHandler(logging.NullHandler())
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal without UTF-8 sees the rest
     app(prog_name="build-model")
 
 

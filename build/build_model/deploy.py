@@ -287,9 +287,14 @@ class Audit:
         state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
         return cls(Path(state) / "dragoman" / "audit.jsonl")
 
+    def check(self) -> None:
+        """Fails where ``record`` would, before anything is done that has to be recorded."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.open("a").close()
+
     def record(self, what: str, **facts: Any) -> None:
         """Append ``what`` with the time and who did it."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.check()
         line = {"at": _now(), "who": _who(), "what": what, **facts}
         with self.path.open("a", encoding="utf-8") as log:
             log.write(json.dumps(line, ensure_ascii=False) + "\n")

@@ -138,6 +138,8 @@ def requeue(
         reply_to: where their answers go, instead of where each message says.
         dry_run: only count.
     """
+    if not dry_run:
+        audit.check()
     for needed in [queue, *([] if reply_to is None else [reply_to])]:
         broker.depth(needed)  # it is missing: that is said before anything is done
     done = Requeued(queue, dry_run)
@@ -152,6 +154,7 @@ def requeue(
 
 def purge(broker: Broker, queue: str, *, reason: str | None, audit: Audit, progress: Progress) -> int:
     """Remove the messages with ``reason`` from the quarantine of ``queue``, or all; how many that were."""
+    audit.check()
     name = quarantine_of(queue)
     removed = 0
     try:

@@ -114,7 +114,10 @@ class Held:
 
 def without_password(url: str) -> str:
     """``url`` fit for a screen or a log."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "the given URL"
     host = parts.netloc.rpartition("@")[2]
     user = parts.netloc.rpartition("@")[0].partition(":")[0]
     return urlunsplit(parts._replace(netloc=f"{user}@{host}" if user else host))
@@ -273,12 +276,16 @@ class Broker:
 
 def _parameters(url: str) -> pika.URLParameters:
     try:
+        url.encode()
         if urlsplit(url).scheme not in {"amqp", "amqps"}:
             raise ValueError("its scheme is neither amqp nor amqps")
         return pika.URLParameters(url)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, SyntaxError, AttributeError, OSError) as error:
+        # What pika says may hold the password, but not what the system says of a file.
+        cause = error if isinstance(error, OSError) else type(error).__name__
         raise BrokerUnreachable(
-            f"{without_password(url)!r} is not an AMQP URL ({error}). Expected amqp://USER:PASSWORD@HOST:5672/%2F."
+            f"{without_password(url)!r} can't be used ({cause}). Expected amqp[s]://USER:PASSWORD@HOST:5672/%2F, with "
+            "pika's options."
         ) from error
 
 

@@ -20,7 +20,7 @@ def facts(url: str) -> dict[str, str]:
         "Processor": f"{model} ({', '.join(name for name in _INSTRUCTIONS if name in flags)})",
         "Cores": f"{psutil.cpu_count()}, shared by broker, load and consumer",
         "Memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
-        "Kernel": f"{platform.system()} {platform.release()}",
+        "Kernel": f"{platform.system()} {'.'.join(platform.release().split('.')[:2])}",
         "Broker": f"RabbitMQ {broker} on {erlang}",
         "Python": f"{platform.python_version()} with pika {version('pika')} and torch {version('torch')}",
     }

@@ -127,6 +127,16 @@ def test_a_setting_may_come_from_a_file(start: Start, client: Client, amqp_url: 
     assert client.ask("a").text == "A"
 
 
+@pytest.mark.parametrize(("given", "is_json"), [("json", True), ("", True), ("text", False)])
+def test_the_log_is_as_it_was_asked_for(start: Start, tmp_path: Path, given: str, is_json: bool) -> None:
+    named = tmp_path / "log-format"
+    named.write_text(given, encoding="utf-8")
+    for setting in ({"LOG_FORMAT": given}, {"LOG_FORMAT_FILE": str(named)}):
+        service = start(**setting)
+        until(lambda started=service: started.lines, "a line")
+        assert service.lines[0].startswith("{") is is_json
+
+
 def test_a_guard_that_fails_is_78_before_any_connection(application: Path, start: Start, tmp_path: Path) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     broken = tmp_path / "broken"

@@ -183,6 +183,17 @@ def test_purge_asks_on_a_terminal(
     assert len(kept(run)) == left
 
 
+def test_nothing_is_removed_that_cannot_be_recorded(
+    run: Run, filled: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", "/proc/nowhere")
+    for command in (("purge", "--yes"), ("requeue",)):
+        result = run(*command, "--json")
+        assert result.exit_code == 1
+        assert json.loads(result.stdout)["error"] == "SystemRefused"
+    assert kept(run) == sorted(filled)
+
+
 def test_a_queue_that_no_service_used_is_named(run: Run, request_queue: str) -> None:
     ran = run("list")
     assert ran.exit_code == 1

@@ -150,6 +150,53 @@ def test_an_image_is_named_by_version_or_by_reference(text: str, registry: str, 
     assert str(cli._reference(text, registry, "dragoman/fra-eng")) == expected
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "amqp://u:secret@[::1/%2F",
+        "amqps://u:secret@localhost/?ssl_options={garbage",
+        "amqps://u:secret@localhost/?ssl_options=[1]",
+        "amqps://u:secret@localhost/?ssl_options={'cafile':'/no/such/file'}",
+        "amqp://u:secret@localhost/\udcff",
+    ],
+)
+def test_a_url_that_cannot_be_used_is_one_line_without_the_password(run: Callable[..., Result], url: str) -> None:
+    result = run("quarantine", "list", "--amqp-url", url)
+    assert result.exit_code == 1
+    assert "can't be used" in result.output
+    assert "secret" not in result.output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--queue", ""),
+        ("--queue", "x" * 300),
+        ("--queue", "\udcff"),
+        ("--reply-to", ""),
+        ("--reply-to", "rpc_queue"),
+        ("--reply-to", "amq.rabbitmq.reply-to"),
+    ],
+)
+def test_a_name_that_no_queue_can_have_is_refused(run: Callable[..., Result], arguments: tuple[str, str]) -> None:
+    assert run("quarantine", "requeue", "--amqp-url", f"amqp://{NOBODY}", *arguments).exit_code == 2
+
+
+def test_ctrl_c_before_anything_is_imported_is_one_line() -> None:
+    # The interrupt comes while the command line is imported, which takes about a second.
+    code = (
+        "import signal, sys, threading, os, time\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "threading.Thread(target=lambda: (time.sleep(0.1), os.kill(os.getpid(), signal.SIGINT))).start()\n"
+        "sys.argv = ['build-model', 'status']\n"
+        "from build_model.__main__ import main\n"
+        "main()\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    assert ran.returncode == 130
+    assert ran.stderr == "Interrupted: stopped by Ctrl-C; running it again is safe.\n"
+
+
 def test_ctrl_c_is_one_line_and_130() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"amqp://127.0.0.1:{silent.getsockname()[1]}"

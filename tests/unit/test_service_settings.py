@@ -93,6 +93,11 @@ def test_a_bad_value_is_refused_by_name(name: str, value: str) -> None:
     assert refusal.value.exit_code == 78
 
 
+def test_bytes_that_are_not_utf_8_are_refused_by_name() -> None:
+    with pytest.raises(SettingsError, match=r"^RPC_QUEUE is not UTF-8"):
+        Settings.read({"RPC_QUEUE": "\udcff"})
+
+
 def test_no_message_and_no_representation_holds_the_password() -> None:
     with pytest.raises(SettingsError) as refusal:
         Settings.read({"AMQP_URL": "amqp://user:hunter2@broker:port/"})
