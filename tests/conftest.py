@@ -15,6 +15,7 @@ IMAGES = tuple(Path(__file__).parent / suite for suite in ("black_box", "faults"
 """The suites that share images and the engine."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before the plugin reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where tests run in several processes, those of images are one after the other in one of them, first to last; the
     others use the time in which these wait."""
