@@ -29,7 +29,8 @@ lint: setup
 
 test: lint
 	deploy/local up
-	$(LOCAL) .venv/bin/pytest -m "not long" --numprocesses 2 --dist loadgroup
+	$(LOCAL) .venv/bin/pytest --numprocesses 2 tests/unit tests/service
+	$(LOCAL) .venv/bin/pytest -m "not long" tests/black_box tests/faults
 
 # Every row of the service's fault table; `make test` leaves the long ones out.
 faults: setup
