@@ -2,6 +2,8 @@
 
 import sys
 
+from build_model import STOPPED
+
 
 def main() -> None:
     """Runs the command line. Ctrl-C is one line from the first moment on: importing the rest takes a second."""
@@ -10,7 +12,7 @@ def main() -> None:
 
         cli.main()
     except KeyboardInterrupt:
-        print("Interrupted: stopped by Ctrl-C; running it again is safe.", file=sys.stderr)
+        print(f"Interrupted: {STOPPED}", file=sys.stderr)
         sys.exit(130)
 
 

@@ -17,9 +17,9 @@ from typing import Annotated, ClassVar
 import typer
 
 import model
+from build_model import STOPPED, image, quarantine, report, rpc, smoke
 from build_model import base as base_image
 from build_model import deploy as deploying
-from build_model import image, quarantine, report, rpc, smoke
 from build_model.engine import Engine
 from build_model.registry import Inspection, Reference, Registry
 from build_model.version import Version
@@ -173,7 +173,7 @@ def reported(*, as_json: bool) -> Iterator[None]:
         report.print_error(SystemRefused(str(error)), as_json=as_json)
         raise typer.Exit(1) from error
     except KeyboardInterrupt as error:
-        report.print_error(Interrupted("stopped by Ctrl-C; running it again is safe."), as_json=as_json)
+        report.print_error(Interrupted(STOPPED), as_json=as_json)
         raise typer.Exit(Interrupted.exit_code) from error
 
 

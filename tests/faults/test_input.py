@@ -3,12 +3,12 @@
 import gzip
 import struct
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-import pika.data
 import pytest
 from images import Version
+from raw_headers import RawTable
 
 from build_model.engine import Engine
 
@@ -91,28 +91,12 @@ def test_a_binary_correlation_id_is_echoed_exactly(client: Client) -> None:
     assert client.ask(SENTENCE, key).properties.correlation_id == key
 
 
-class RawTable(dict[str, bytes]):
-    """A table that is written as the bytes it holds: what the client's library can't write itself."""
-
-
-@pytest.fixture
-def far_future(monkeypatch: pytest.MonkeyPatch) -> RawTable:
-    """Headers with a timestamp past the year 9999."""
-
-    def encode(pieces: list[bytes], table: object) -> int:
-        if isinstance(table, RawTable):
-            pieces.append(struct.pack(">I", len(table["raw"])) + table["raw"])
-            return 4 + len(table["raw"])
-        return int(original(pieces, table))
-
-    original = pika.data.encode_table
-    monkeypatch.setattr(pika.data, "encode_table", encode)
-    return RawTable(raw=b"\x01tT" + struct.pack(">Q", 2**63))
-
-
 @fault("header with a far-future timestamp")
-def test_a_timestamp_that_python_can_not_hold_is_served(client: Client, far_future: RawTable) -> None:
-    assert client.ask(SENTENCE, headers=far_future).error is None
+def test_a_timestamp_that_python_can_not_hold_is_served(
+    client: Client, raw_headers: Callable[[bytes], RawTable]
+) -> None:
+    past_9999 = raw_headers(b"\x01tT" + struct.pack(">Q", 2**63))
+    assert client.ask(SENTENCE, headers=past_9999).error is None
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,11 @@ import struct
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-import pika
-import pika.data
 import pytest
+from raw_headers import RawTable
 from service_process import Client, Service
+
+RawHeaders = Callable[[bytes], RawTable]
 
 FALLBACK = "Could not translate. Try 'Je vais dormir.'"
 Start = Callable[..., Service]
@@ -74,23 +75,6 @@ def test_a_client_that_is_gone_stops_nobody(serving: Service, client: Client) ->
     serving.says("replies were returned")
 
 
-class RawTable(dict):  # type: ignore[type-arg]
-    """A table that is written as the bytes it holds, so that the client can send what its library can't write."""
-
-
-@pytest.fixture
-def raw_headers(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], dict[str, object]]:
-    def encode(pieces: list[bytes], table: object) -> int:
-        if isinstance(table, RawTable):
-            pieces.append(struct.pack(">I", len(table["raw"])) + table["raw"])
-            return 4 + len(table["raw"])
-        return int(original(pieces, table))
-
-    original = pika.data.encode_table
-    monkeypatch.setattr(pika.data, "encode_table", encode)
-    return lambda raw: RawTable(raw=raw)
-
-
 @pytest.mark.parametrize(
     "raw",
     [
@@ -101,7 +85,7 @@ def raw_headers(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], dict[str, 
     ids=["far-future", "milliseconds", "in-a-list"],
 )
 def test_a_header_that_python_can_not_hold_is_served(
-    serving: Service, client: Client, raw_headers: Callable[[bytes], dict[str, object]], raw: bytes
+    serving: Service, client: Client, raw_headers: RawHeaders, raw: bytes
 ) -> None:
     assert client.ask("odd", headers=raw_headers(raw)).text == "ODD"
     client.send(b"\xff", headers=raw_headers(raw))
@@ -110,9 +94,7 @@ def test_a_header_that_python_can_not_hold_is_served(
     assert serving.exit_code() == 65
 
 
-def test_headers_nested_hundreds_deep_are_served(
-    serving: Service, client: Client, raw_headers: Callable[[bytes], dict[str, object]]
-) -> None:
+def test_headers_nested_hundreds_deep_are_served(serving: Service, client: Client, raw_headers: RawHeaders) -> None:
     raw = b""
     for _ in range(2000):
         raw = b"\x01fF" + struct.pack(">I", len(raw)) + raw
