@@ -1,5 +1,5 @@
 # Stage `runtime`: base and locked dependencies. An image of its own, named by a hash of all that goes into it, built once
-# and pulled by everyone after that (build/build_model/runtime.py). For the classic builder: the docker SDK has no BuildKit.
+# and pulled by everyone after that (build/build_model/image/runtime.py). For the classic builder: the docker SDK has no BuildKit.
 ARG BASE
 FROM ${BASE} AS wheels
 LABEL dragoman.stage=wheels

@@ -8,7 +8,7 @@ from build_model import STOPPED
 def main() -> None:
     """Runs the command line. Ctrl-C is one line from the first moment on: importing the rest takes a second."""
     try:
-        from build_model import cli  # noqa: PLC0415
+        from build_model.cli import app as cli  # noqa: PLC0415
 
         cli.main()
     except KeyboardInterrupt:

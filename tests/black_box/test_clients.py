@@ -16,7 +16,7 @@ import pytest
 from images import ROOT, Urls, missing
 
 from build_model.engine import ContainerSpec, Engine
-from build_model.rpc import Broker
+from build_model.operation.rpc import Broker
 
 CLIENTS = ROOT / "tests" / "clients"
 GOLDEN = "/opt/dragoman/model/checkpoint/golden.jsonl"

@@ -3,8 +3,8 @@
 import pytest
 from images import Version
 
-from build_model.context import pack
 from build_model.engine import Engine, EngineFailed, ImageMissing
+from build_model.image.context import pack
 from build_model.report import silent
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from images import ROOT, BuildModel, Derive, Urls, Version
 
-from build_model import smoke
 from build_model.engine import Engine
+from build_model.operation import smoke
 from build_model.report import silent
 from model.fingerprint import architecture_hash, file_digest
 

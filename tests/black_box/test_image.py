@@ -6,8 +6,8 @@ import re
 
 from images import Urls
 
-from build_model import smoke
 from build_model.engine import Engine
+from build_model.operation import smoke
 from build_model.report import silent
 
 FILES = """

@@ -12,9 +12,9 @@ import pytest
 from images import BuildModel, Derive, Ran, Urls, Version, forget
 
 from build_model.engine import Engine
-from build_model.registry import Reference, Registry
+from build_model.image.registry import Reference, Registry
+from build_model.operation.rpc import Answer, Broker, Parcel
 from build_model.report import silent
-from build_model.rpc import Answer, Broker, Parcel
 
 SENTENCE = "Elle est contente."
 NOBODY = "127.0.0.1:1"
@@ -293,8 +293,8 @@ def test_a_broker_that_only_this_side_can_reach_fails_the_candidate_and_nothing_
 def test_a_second_deploy_at_the_same_time_is_refused_until_unlocked(
     place: Place, second: Version, engine: Engine
 ) -> None:
-    from build_model.deploy import WHAT, WHEN, WHO, lock_name  # noqa: PLC0415 (what a lock looks like)
     from build_model.engine import ContainerSpec  # noqa: PLC0415
+    from build_model.operation.deploy import WHAT, WHEN, WHO, lock_name  # noqa: PLC0415 (what a lock looks like)
 
     labels = {WHO: "somebody@elsewhere", WHEN: "2026-01-01T00:00:00+00:00", WHAT: "deploy 9.9.9"}
     labels |= {"dragoman.deployment": place.name, "dragoman.role": "lock"}

@@ -13,7 +13,7 @@ import pytest
 from service_process import Client, Service, until
 from typer.testing import CliRunner, Result
 
-from build_model import cli
+from build_model.cli import app as cli
 
 Start = Callable[..., Service]
 Run = Callable[..., Result]

@@ -6,9 +6,9 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 import model
-from build_model import artifact
-from build_model.context import directories, pack
-from build_model.version import Version
+from build_model.image import artifact
+from build_model.image.context import directories, pack
+from build_model.image.version import Version
 from model.errors import ChecksumMismatch
 from model.fingerprint import Manifest
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from build_model import cli
-from build_model.artifact import GoldensMissing, check
+from build_model.cli import app as cli
+from build_model.image.artifact import GoldensMissing, check
 from model.architecture import Config, Seq2Seq
 from model.checkpoint import save_checkpoint
 from model.lang import Lang

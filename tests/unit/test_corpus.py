@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from build_model.corpus import (
+from build_model.training.corpus import (
     CorpusChecksumError,
     CorpusFormatError,
     Example,

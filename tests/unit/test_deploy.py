@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from build_model import deploy
-from build_model.deploy import Deployment, NoPrevious, Running, plan
 from build_model.engine import Container
-from build_model.registry import Reference
+from build_model.image.registry import Reference
+from build_model.operation import deploy
+from build_model.operation.deploy import Deployment, NoPrevious, Running, plan
 
 DIGEST_1, DIGEST_2 = "sha256:" + "1" * 64, "sha256:" + "2" * 64
 ONE = Reference("127.0.0.1:5000", "dragoman/fra-eng", "1.0.0", DIGEST_1)

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 import model
-from build_model import artifact, image, runtime
-from build_model.base import Base
-from build_model.context import pack
-from build_model.registry import Inspection
-from build_model.version import Version
+from build_model.image import artifact, image, runtime
+from build_model.image.base import Base
+from build_model.image.context import pack
+from build_model.image.registry import Inspection
+from build_model.image.version import Version
 
 ROOT = Path(model.__file__).parent.parent
 BASE = Base("debian:bookworm-slim", "sha256:" + "1" * 64, "sha256:" + "2" * 64)

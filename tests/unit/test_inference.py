@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from build_model.corpus import read_examples
+from build_model.training.corpus import read_examples
 from model import inference
 from model.architecture import Config, Seq2Seq
 from model.checkpoint import RELEASED, Checkpoint, load_checkpoint

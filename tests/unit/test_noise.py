@@ -2,7 +2,7 @@
 
 from random import Random
 
-from build_model.noise import CARELESS, retype, strip_accents
+from build_model.training.noise import CARELESS, retype, strip_accents
 
 SENTENCE = "Où est-ce que l'école se trouve ?"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from build_model import prune
+from build_model.image import prune
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_service_message import QUARANTINE, QUEUE, REPLIES, delivery
 
-from build_model.quarantine import Kept, refusal, restored
-from build_model.rpc import Message
+from build_model.operation.quarantine import Kept, refusal, restored
+from build_model.operation.rpc import Message
 from service.message import Erroneous, Retry, again, examine
 
 RECEIVED_AT = datetime(2026, 1, 2, tzinfo=UTC)

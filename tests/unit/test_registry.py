@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from build_model.registry import (
+from build_model.image.registry import (
     ImageForeign,
     Reference,
     ReferenceInvalid,

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from build_model import runtime
-from build_model.base import Base
+from build_model.image import runtime
+from build_model.image.base import Base
 from build_model.report import silent
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from build_model.corpus import read_examples
-from build_model.golden import step_margins
+from build_model.training.corpus import read_examples
+from build_model.training.golden import step_margins
 from model.architecture import Config, Seq2Seq
 from model.checkpoint import RELEASED, Checkpoint, load_checkpoint
 from model.lang import EOS, PAD, SPECIAL_TOKENS

@@ -2,7 +2,7 @@
 
 import pytest
 
-from build_model.rpc import Broker, BrokerUnreachable, without_password
+from build_model.operation.rpc import Broker, BrokerUnreachable, without_password
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from build_model.corpus import Corpus, Example, read_corpus, read_examples
-from build_model.evaluation import evaluate
-from build_model.restamp import RestampRefused, restamp
-from build_model.training import METRICS, PLOT, STATE, Recipe, Step, TrainingStateError, train
+from build_model.training.corpus import Corpus, Example, read_corpus, read_examples
+from build_model.training.evaluation import evaluate
+from build_model.training.restamp import RestampRefused, restamp
+from build_model.training.training import METRICS, PLOT, STATE, Recipe, Step, TrainingStateError, train
 from model.checkpoint import Golden, load_checkpoint, save_checkpoint
 from model.fingerprint import MANIFEST, Manifest
 from model.translator import Translator
@@ -106,7 +106,7 @@ def test_resuming_with_another_recipe_is_refused_by_name(trained: Path, corpus, 
 def run_train(out: Path, *options: str) -> "subprocess.Popen[str]":
     command = ["train", "--corpus", str(FIXTURES / "pairs.tsv"), "--dev", str(FIXTURES / "dev.jsonl"), "--width", "64"]
     return subprocess.Popen(
-        [sys.executable, "-m", "build_model.cli", *command, "--out", str(out), *options],
+        [sys.executable, "-m", "build_model.cli.app", *command, "--out", str(out), *options],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "build")])},
         stderr=subprocess.PIPE,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from build_model.version import Content, Version, VersionInvalid, warning
+from build_model.image.version import Content, Version, VersionInvalid, warning
 
 A = Content(architecture="a", weights="w", langs="l")
 NEW_WEIGHTS = Content(architecture="a", weights="w2", langs="l")

@@ -23,12 +23,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (its name everywhere)
 
-from build_model.batching import batches
-from build_model.corpus import Corpus, Example
-from build_model.evaluation import Scores, evaluate, outputs_digest, record, score
-from build_model.golden import choose_goldens
-from build_model.noise import retype
-from build_model.plot import plot_training
+from build_model.training.batching import batches
+from build_model.training.corpus import Corpus, Example
+from build_model.training.evaluation import Scores, evaluate, outputs_digest, record, score
+from build_model.training.golden import choose_goldens
+from build_model.training.noise import retype
+from build_model.training.plot import plot_training
 from model.architecture import Config, Seq2Seq
 from model.checkpoint import load_checkpoint, save_checkpoint
 from model.errors import CheckpointFormatError, DragomanError

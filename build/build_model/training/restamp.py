@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from build_model.corpus import Example
-from build_model.evaluation import COMPARED_OUTPUTS, outputs_digest
+from build_model.training.corpus import Example
+from build_model.training.evaluation import COMPARED_OUTPUTS, outputs_digest
 from model.errors import ChecksumMismatch, DragomanError, GoldenMismatch
 from model.fingerprint import MANIFEST, WEIGHTS, Manifest, architecture_hash, code_digests, file_digest, tensor_table
 from model.translator import Translator

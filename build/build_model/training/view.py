@@ -10,7 +10,7 @@ from types import FrameType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-from build_model.training import DevScore, Stage, Step
+from build_model.training.training import DevScore, Stage, Step
 
 _LINES_APART = 0.02  # without a terminal, a line each time so much of the training is behind
 

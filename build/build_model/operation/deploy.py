@@ -19,13 +19,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from build_model import smoke
-from build_model.artifact import CHECKPOINT, langs_digest
 from build_model.engine import Container, ContainerSpec, Engine, EngineFailed, Image, NameTaken
-from build_model.registry import ImageForeign, Reference, Registry
+from build_model.image.artifact import CHECKPOINT, langs_digest
+from build_model.image.registry import ImageForeign, Reference, Registry
+from build_model.image.version import Version
+from build_model.operation import smoke
+from build_model.operation.rpc import Broker, without_password
 from build_model.report import Progress
-from build_model.rpc import Broker, without_password
-from build_model.version import Version
 from model.errors import DragomanError
 from model.fingerprint import MANIFEST
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from build_model.context import Content
-from build_model.version import Version
+from build_model.image.context import Content
+from build_model.image.version import Version
 from model.errors import ChecksumMismatch, DragomanError
 from model.fingerprint import GOLDEN, MANIFEST, Manifest, verify
 

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from build_model.artifact import CHECKPOINT
 from build_model.engine import ContainerSpec, Engine, ImageMissing
-from build_model.registry import Reference
+from build_model.image.artifact import CHECKPOINT
+from build_model.image.registry import Reference
+from build_model.operation.rpc import Answer, Broker, NoAnswer, Parcel
 from build_model.report import Progress
-from build_model.rpc import Answer, Broker, NoAnswer, Parcel
 from model.errors import DragomanError
 from model.fingerprint import GOLDEN
 

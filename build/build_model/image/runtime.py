@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from build_model.base import Base, ensure_base
-from build_model.context import Content, pack
 from build_model.engine import Engine
-from build_model.registry import Reference, Registry, VersionUnknown
+from build_model.image.base import Base, ensure_base
+from build_model.image.context import Content, pack
+from build_model.image.registry import Reference, Registry, VersionUnknown
 from build_model.report import Progress
 from model.errors import DragomanError
 
@@ -23,7 +23,7 @@ MODEL_STAGE = "ARG RUNTIME"
 BUILDER_LABEL = "dragoman.stage=wheels"
 """What the builder stage is labelled, 1.5 GB that nobody needs once the runtime stage has its part of it."""
 LOCKS = ("requirements/runtime.txt", "requirements/torch.txt")
-PRUNE = "build/build_model/prune.py"
+PRUNE = "build/build_model/image/prune.py"
 
 TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
 TARGET = (

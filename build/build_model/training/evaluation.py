@@ -9,7 +9,7 @@ from pathlib import Path
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
-from build_model.corpus import Example
+from build_model.training.corpus import Example
 from model.checkpoint import load_checkpoint
 from model.fingerprint import Manifest
 from model.translator import Translator

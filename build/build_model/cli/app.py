@@ -17,12 +17,14 @@ from typing import Annotated, ClassVar
 import typer
 
 import model
-from build_model import STOPPED, image, quarantine, report, rpc, smoke
-from build_model import base as base_image
-from build_model import deploy as deploying
+from build_model import STOPPED, report
 from build_model.engine import Engine
-from build_model.registry import Inspection, Reference, Registry
-from build_model.version import Version
+from build_model.image import base as base_image
+from build_model.image import image
+from build_model.image.registry import Inspection, Reference, Registry
+from build_model.image.version import Version
+from build_model.operation import deploy as deploying
+from build_model.operation import quarantine, rpc, smoke
 from model.errors import DragomanError
 
 ROOT = Path(model.__file__).resolve().parent.parent
@@ -567,8 +569,8 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Score a checkpoint: BLEU and chrF over all references, with sacreBLEU's signatures, and sentences a second."""
-    from build_model import corpus as corpora  # noqa: PLC0415 (torch takes a second; no other command needs it)
-    from build_model import evaluation  # noqa: PLC0415
+    from build_model.training import corpus as corpora  # noqa: PLC0415 (torch takes a second; no other command needs it)
+    from build_model.training import evaluation  # noqa: PLC0415
 
     with reported(as_json=as_json):
         examples = corpora.read_examples(test)
@@ -591,8 +593,8 @@ def restamp(
     as_json: Json = False,
 ) -> None:
     """Write a new manifest after a refactoring, if every output is what it was; else refuse."""
-    from build_model import corpus as corpora  # noqa: PLC0415 (torch takes a second; no other command needs it)
-    from build_model import restamp as restamping  # noqa: PLC0415
+    from build_model.training import corpus as corpora  # noqa: PLC0415 (torch takes a second; no other command needs it)
+    from build_model.training import restamp as restamping  # noqa: PLC0415
 
     with reported(as_json=as_json):
         done = restamping.restamp(checkpoint, corpora.read_examples(dev) if dev else ())
@@ -638,9 +640,9 @@ def _train(
     **shape: int,
 ) -> dict[str, object]:
     """Train into ``out``; what came of it. ``shape`` is the part of the recipe that decides the network's size."""
-    from build_model import corpus as corpora  # noqa: PLC0415 (torch takes a second; no other command needs it)
-    from build_model import training  # noqa: PLC0415
-    from build_model.training_view import training_view  # noqa: PLC0415
+    from build_model.training import corpus as corpora  # noqa: PLC0415 (torch takes a second; no other command needs it)
+    from build_model.training import training  # noqa: PLC0415
+    from build_model.training.view import training_view  # noqa: PLC0415
     from model.checkpoint import read_goldens  # noqa: PLC0415
 
     recipe = training.Recipe(seed=seed, minutes=minutes, epochs=epochs, **shape)

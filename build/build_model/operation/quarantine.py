@@ -13,9 +13,9 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from build_model.deploy import Audit
+from build_model.operation.deploy import Audit
+from build_model.operation.rpc import DIRECT_REPLY_TO, Broker, Held, Message
 from build_model.report import Progress
-from build_model.rpc import DIRECT_REPLY_TO, Broker, Held, Message
 
 PREVIEW_CHARACTERS = 40
 UTF_8 = {"", "utf-8", "utf8", "identity"}

@@ -9,15 +9,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from build_model import artifact, runtime
-from build_model import version as versions
-from build_model.artifact import CHECKPOINT, Artifact, Layers
-from build_model.context import Content, pack
 from build_model.engine import Engine
-from build_model.registry import ImageForeign, Inspection, Reference, Registry, VersionUnknown, layer_names
+from build_model.image import artifact, runtime
+from build_model.image import version as versions
+from build_model.image.artifact import CHECKPOINT, Artifact, Layers
+from build_model.image.context import Content, pack
+from build_model.image.registry import ImageForeign, Inspection, Reference, Registry, VersionUnknown, layer_names
+from build_model.image.runtime import Runtime
+from build_model.image.version import Version
 from build_model.report import Progress
-from build_model.runtime import Runtime
-from build_model.version import Version
 from model.errors import DragomanError
 from model.fingerprint import MANIFEST, Manifest
 

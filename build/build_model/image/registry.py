@@ -20,7 +20,7 @@ import docker.auth
 import docker.errors
 import requests
 
-from build_model.artifact import APPLICATION, CHECKPOINT, sha256
+from build_model.image.artifact import APPLICATION, CHECKPOINT, sha256
 from model.errors import DragomanError
 from model.fingerprint import MANIFEST, WEIGHTS, lang_file
 

@@ -1,0 +1,1 @@
+"""What runs: deploying, asking, smoke tests, the quarantine."""

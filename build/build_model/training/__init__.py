@@ -1,0 +1,1 @@
+"""A corpus to a checkpoint, and what a checkpoint is worth."""
