@@ -2,6 +2,7 @@
 
 import http.server
 import importlib.util
+import json
 import os
 import shutil
 import socket
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -106,6 +108,48 @@ def test_a_container_sees_the_bridge_where_this_machine_sees_loopback(
 ) -> None:
     monkeypatch.setattr(local, "bridge_gateway", lambda: "172.17.0.1")
     assert local.from_container(seen_here) == seen_by_a_container
+
+
+SUBNET = {"Subnet": "172.30.0.0/16"}
+SIX = {"Subnet": "fd00:1::/64", "Gateway": "fd00:1::1"}
+
+
+@pytest.mark.parametrize(
+    ("configs", "interface", "gateway"),
+    [
+        ([{"Subnet": "172.17.0.0/16", "Gateway": "172.17.0.1"}], None, "172.17.0.1"),
+        ([SIX, {"Subnet": "172.17.0.0/16", "Gateway": "172.17.0.1"}], None, "172.17.0.1"),
+        ([{"Subnet": "172.17.0.5/24", "Gateway": "172.17.0.5"}], None, "172.17.0.5"),
+        # an engine that was never started before: a subnet and no gateway
+        ([SUBNET], "172.30.0.9", "172.30.0.9"),  # --bip 172.30.0.9/16
+        ([SUBNET], None, "172.30.0.1"),  # the engine is on another machine
+        ([SUBNET], "10.0.0.7", "172.30.0.1"),  # this machine has a bridge of that name, and it isn't the engine's
+        ([SUBNET | {"Gateway": ""}], None, "172.30.0.1"),
+        ([SIX, SUBNET], None, "172.30.0.1"),
+    ],
+)
+def test_a_bridge_without_a_gateway_has_its_own_address_or_the_first_of_its_subnet(
+    local: ModuleType, monkeypatch: pytest.MonkeyPatch, configs: list[Any], interface: str | None, gateway: str
+) -> None:
+    network = {"IPAM": {"Config": configs}, "Options": {"com.docker.network.bridge.name": "docker0"}}
+    monkeypatch.setattr(local, "docker", lambda *_: json.dumps(network))
+    monkeypatch.setattr(local, "interface_address", {"docker0": interface}.get)
+    assert local.bridge_gateway() == gateway
+
+
+@pytest.mark.parametrize("configs", [None, [], [SIX]])
+def test_an_engine_without_a_bridge_is_refused_with_what_to_do(
+    local: ModuleType, monkeypatch: pytest.MonkeyPatch, configs: list[Any] | None
+) -> None:
+    monkeypatch.setattr(local, "docker", lambda *_: json.dumps({"IPAM": {"Config": configs}, "Options": None}))
+    monkeypatch.setattr(local, "interface_address", lambda _: None)
+    with pytest.raises(local.LocalError, match=r"no IPv4 subnet.* set AMQP_URL and CONTAINER_AMQP_URL"):
+        local.bridge_gateway()
+
+
+def test_an_interface_is_asked_for_its_own_address(local: ModuleType) -> None:
+    assert local.interface_address("lo") == "127.0.0.1"
+    assert local.interface_address("no-such-one") is None
 
 
 def test_what_was_started_is_remembered_and_stopped(local: ModuleType) -> None:
