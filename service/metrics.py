@@ -1,8 +1,16 @@
 """What Prometheus may ask. Off unless a port is given: then nothing is counted and the library isn't imported."""
 
-from typing import Protocol
+from collections.abc import Iterable
+from typing import Any, Protocol
 
 from service.settings import SettingsError
+
+NAMESPACE = "dragoman"
+WITHOUT_PREFIX = {
+    *("received_messages", "redelivered_messages", "received_processed_messages", "processing_duration_seconds"),
+    *("batch_size", "replies_returned", "quarantined_messages", "connection_blocked", "model"),
+}
+"""The names that metrics had in 1.0, without prefix. Deprecated: served beside the new ones until 1.2."""
 
 
 class Metrics(Protocol):
@@ -46,21 +54,37 @@ class Prometheus:
     """
 
     def __init__(self, port: int, version: str, architecture: str) -> None:
-        from prometheus_client import Counter, Gauge, Histogram, Info, start_http_server  # noqa: PLC0415 - 0.1 s
+        # 0.1 s, which a service without a port doesn't pay
+        from prometheus_client import (  # noqa: PLC0415
+            REGISTRY,
+            CollectorRegistry,
+            Counter,
+            Gauge,
+            Histogram,
+            Info,
+            start_http_server,
+        )
 
-        self._received = Counter("received_messages", "Messages delivered")
-        self._redelivered = Counter("redelivered_messages", "Messages delivered that had been delivered before")
-        self._processed = Counter("received_processed_messages", "Messages answered or quarantined", ["status"])
+        registry = CollectorRegistry()
+        ours: dict[str, Any] = {"namespace": NAMESPACE, "registry": registry}
+        self._received = Counter("received_messages", "Messages delivered", **ours)
+        self._redelivered = Counter("redelivered_messages", "Messages delivered that had been delivered before", **ours)
+        self._processed = Counter("received_processed_messages", "Messages answered or quarantined", ["status"], **ours)
         self._seconds = Histogram(
             "processing_duration_seconds",
             "From the delivery to the reply",
             buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30),
+            **ours,
         )
-        self._batch = Histogram("batch_size", "Messages worked on together", buckets=(1, 2, 4, 8, 16, 32, 64, 128))
-        self._returned = Counter("replies_returned", "Replies whose client was gone")
-        self._quarantined = Counter("quarantined_messages", "Messages put into quarantine")
-        self._blocked = Gauge("connection_blocked", "1 while the broker doesn't read from us")
-        Info("model", "Which model answers").info({"version": version, "architecture": architecture})
+        self._batch = Histogram(
+            "batch_size", "Messages worked on together", buckets=(1, 2, 4, 8, 16, 32, 64, 128), **ours
+        )
+        self._returned = Counter("replies_returned", "Replies whose client was gone", **ours)
+        self._quarantined = Counter("quarantined_messages", "Messages put into quarantine", **ours)
+        self._blocked = Gauge("connection_blocked", "1 while the broker doesn't read from us", **ours)
+        Info("model", "Which model answers", **ours).info({"version": version, "architecture": architecture})
+        REGISTRY.register(registry)
+        REGISTRY.register(_WithoutPrefix(registry))
         try:
             start_http_server(port)
         except OSError as error:
@@ -88,3 +112,22 @@ class Prometheus:
 
     def blocked(self, blocked: bool) -> None:
         self._blocked.set(blocked)
+
+
+class _WithoutPrefix:
+    """The metrics of a registry that 1.0 had, under the names that they had there: for its dashboards and alerts."""
+
+    def __init__(self, registry: Any) -> None:
+        self._registry = registry
+
+    def collect(self) -> Iterable[Any]:
+        """Metrics, as the library collects them."""
+        from prometheus_client import Metric  # noqa: PLC0415 - as above
+
+        prefix = f"{NAMESPACE}_"
+        for metric in self._registry.collect():
+            name = metric.name.removeprefix(prefix)
+            if name in WITHOUT_PREFIX:
+                old = Metric(name, f"Deprecated, now {metric.name}: {metric.documentation}", metric.type)
+                old.samples = [sample._replace(name=sample.name.removeprefix(prefix)) for sample in metric.samples]
+                yield old

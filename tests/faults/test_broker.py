@@ -25,8 +25,8 @@ def test_replies_whose_queue_is_gone_are_returned_and_counted(start: Start, clie
         else:
             client.send(text, gone=True, reply_to="nobody")
     client.wait_answered()
-    until(lambda: replica.metrics(port)["replies_returned_total"] >= GONE, "every return counted")
-    client.books.returned = int(replica.metrics(port)["replies_returned_total"])
+    until(lambda: replica.metrics(port)["dragoman_replies_returned_total"] >= GONE, "every return counted")
+    client.books.returned = int(replica.metrics(port)["dragoman_replies_returned_total"])
     assert client.books.returned == GONE
     assert client.ask(SENTENCE).error is None
     assert replica.exit_codes == []
@@ -46,12 +46,12 @@ def test_replies_to_clients_that_left_are_dropped_and_counted(start: Start, clie
             client.books.confirm(f"gone {number}")
     port = free_port()
     replica = start(METRICS_PORT=str(port)).ready()
-    processed = 'received_processed_messages_total{status="ok"}'
+    processed = 'dragoman_received_processed_messages_total{status="ok"}'
     until(lambda: replica.metrics(port).get(processed, 0) >= GONE, "every one done with")
     client.books.returned = int(replica.metrics(port)[processed])
     assert client.books.returned == GONE
     assert client.ask(SENTENCE).error is None
-    assert replica.metrics(port)["redelivered_messages_total"] == 0
+    assert replica.metrics(port)["dragoman_redelivered_messages_total"] == 0
     assert replica.exit_codes == []
     assert replica.stop() == 0  # what it hadn't acked would be in the queue now
     assert client.depth() == 0

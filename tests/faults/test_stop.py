@@ -42,13 +42,13 @@ def test_an_alarm_blocks_the_service_until_it_is_over(
     port = free_port()
     with alarm(node, resource):
         replica = start(METRICS_PORT=str(port)).says("blocked by an alarm")
-        assert replica.metrics(port)["connection_blocked"] == 1
+        assert replica.metrics(port)["dragoman_connection_blocked"] == 1
         assert not replica.is_ready
         time.sleep(2)
         assert client.books.waiting, "the alarm stopped nobody"
         assert replica.is_running
     client.wait_answered()
-    until(lambda: replica.metrics(port)["connection_blocked"] == 0, "not blocked any more")
+    until(lambda: replica.metrics(port)["dragoman_connection_blocked"] == 0, "not blocked any more")
     assert replica.ready().is_ready
     assert replica.exit_codes == []
 

@@ -1,6 +1,7 @@
 """Start, stop, lost connections and what exists already."""
 
 import os
+import re
 import signal
 import socket
 import ssl
@@ -14,6 +15,8 @@ from pathlib import Path
 import pytest
 from proxy import Proxy
 from service_process import Client, Service, until
+
+from service.metrics import WITHOUT_PREFIX
 
 Start = Callable[..., Service]
 Through = Callable[[int], str]
@@ -188,18 +191,21 @@ def test_metrics_are_served_where_a_port_is_given(start: Start, client: Client) 
             lines = answer.read().decode().splitlines()
         return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line[0] != "#")}
 
-    until(lambda: metrics()["replies_returned_total"] == 1, "the return")
+    until(lambda: metrics()["dragoman_replies_returned_total"] == 1, "the return")
     found = metrics()
-    assert found["received_messages_total"] == 5
-    assert found['received_processed_messages_total{status="ok"}'] == 3
-    assert found['received_processed_messages_total{status="empty"}'] == 1
-    assert found['received_processed_messages_total{status="not-utf8"}'] == 1
-    assert found["processing_duration_seconds_count"] == 5
-    assert found["batch_size_sum"] == 5
-    assert found["quarantined_messages_total"] == 1
-    assert found["redelivered_messages_total"] == 0
-    assert found["connection_blocked"] == 0
-    assert found[f'model_info{{architecture="{"0123abcd" * 8}",version="9.8.7"}}'] == 1
+    assert found["dragoman_received_messages_total"] == 5
+    assert found['dragoman_received_processed_messages_total{status="ok"}'] == 3
+    assert found['dragoman_received_processed_messages_total{status="empty"}'] == 1
+    assert found['dragoman_received_processed_messages_total{status="not-utf8"}'] == 1
+    assert found["dragoman_processing_duration_seconds_count"] == 5
+    assert found["dragoman_batch_size_sum"] == 5
+    assert found["dragoman_quarantined_messages_total"] == 1
+    assert found["dragoman_redelivered_messages_total"] == 0
+    assert found["dragoman_connection_blocked"] == 0
+    assert found[f'dragoman_model_info{{architecture="{"0123abcd" * 8}",version="9.8.7"}}'] == 1
+    deprecated = {name: value for name, value in found.items() if f"dragoman_{name}" in found}
+    assert {re.split(r"_total|_info|_bucket|_sum|_count|_created|{", name)[0] for name in deprecated} == WITHOUT_PREFIX
+    assert deprecated == {name: found[f"dragoman_{name}"] for name in deprecated}
 
 
 def test_a_metrics_port_that_is_taken_is_78(start: Start) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from service.metrics import NAMESPACE, WITHOUT_PREFIX
 from service.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -51,4 +52,11 @@ def test_it_names_every_metric(kind: str) -> None:
     names = re.findall(rf'{kind}\(\s*"(\w+)"', SOURCE)
     assert names
     documented = {re.sub(r"\{.*", "", name) for name, _ in rows("Metrics")}
-    assert {name + suffix for name in names} <= documented
+    assert {f"{NAMESPACE}_{name}{suffix}" for name in names} <= documented
+
+
+def test_alerts_ask_for_metrics_by_the_names_that_stay() -> None:
+    rules = TEXT.split("\n    groups:\n", 1)[1].split("\n\n", 1)[0]
+    old = "|".join(sorted(WITHOUT_PREFIX))
+    assert re.search(rf"{NAMESPACE}_(?:{old})", rules)
+    assert re.findall(rf"(?<!{NAMESPACE}_)\b(?:{old})(?:_|\b)", rules) == []
