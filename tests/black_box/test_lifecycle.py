@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from images import BuildModel, Derive, Ran, Urls, Version, forget
+from images import BuildModel, Derive, Ran, Urls, Version, forget, push
 
 from build_model.engine import Engine
-from build_model.image.registry import Reference, Registry
+from build_model.image.reference import Reference
+from build_model.image.registry import Registry
 from build_model.operation.rpc import Answer, Broker, Parcel
 from build_model.report import silent
 
@@ -124,6 +125,20 @@ def test_pushing_the_same_version_with_other_content_is_refused_with_what_differ
     assert differing == {f"model/checkpoint/{name}" for name in names}
     labels = Registry(registry).labels(Reference(registry, repository, "1.0.0"))
     assert labels["dragoman.artifact"] == released.built["artifact"]
+
+
+def test_behind_a_path_a_pushed_version_is_not_overwritten_either(
+    build_model: BuildModel, released: Version, registry: str, repository: str, other_checkpoint: Path
+) -> None:
+    team = f"{registry}/team"
+    pushed = push(build_model, "1.0.0", team, repository)
+    assert pushed.built["reference"] == pushed.reference
+    again = ("--version", "1.0.0", "--registry", team, "--repository", repository, "--push", "--json")
+    assert build_model(*again).object["built"] is False
+    refused = build_model(*again, "--checkpoint", str(other_checkpoint))
+    assert refused.object["error"] == "TagExists"
+    inspected = build_model("inspect", "1.0.0", "--registry", team, "--repository", repository, "--json").object
+    assert inspected["digest"] == pushed.built["digest"]
 
 
 def test_another_clone_with_the_same_content_gives_the_same_layers(

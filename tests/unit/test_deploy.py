@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from build_model.engine import Container
-from build_model.image.registry import Reference
+from build_model.image.reference import Reference
 from build_model.operation import deploy
 from build_model.operation.deploy import Deployment, NoPrevious, Running, plan
 

@@ -10,6 +10,7 @@ import model
 from build_model.image import artifact, image, runtime
 from build_model.image.base import Base
 from build_model.image.context import pack
+from build_model.image.reference import Address
 from build_model.image.registry import Inspection
 from build_model.image.version import Version
 
@@ -23,7 +24,7 @@ def plan(make_checkpoint: Callable[..., Path], tmp_path: Path) -> image.Plan:
     """Version 1.0.0 for a registry."""
     held = artifact.write(make_checkpoint(), Version(1, 0, 0), tmp_path / "1.0.0")
     stage = runtime.decide(BASE, ROOT)
-    return image.plan(held, Version(1, 0, 0), stage, SOURCE, ROOT, registry="127.0.0.1:5000")
+    return image.plan(held, Version(1, 0, 0), stage, SOURCE, ROOT, registry=Address.parse("127.0.0.1:5000"))
 
 
 def pushed(plan: image.Plan) -> Inspection:
@@ -34,6 +35,24 @@ def pushed(plan: image.Plan) -> Inspection:
 def test_it_is_named_for_the_engine_and_for_the_registry(plan: image.Plan) -> None:
     names = [str(reference) for reference in plan.references]
     assert names == ["dragoman/fra-eng:1.0.0", "127.0.0.1:5000/dragoman/fra-eng:1.0.0"]
+
+
+@pytest.mark.parametrize(
+    ("address", "repository", "runtime_name"),
+    [
+        ("127.0.0.1:5000", "dragoman/fra-eng", "127.0.0.1:5000/dragoman/runtime"),
+        ("127.0.0.1:5000/team", "dragoman/fra-eng", "127.0.0.1:5000/team/dragoman/runtime"),
+        ("127.0.0.1:5000", "me/fra-eng", "127.0.0.1:5000/me/runtime"),
+        ("docker.io/me", "fra-eng", "docker.io/me/runtime"),
+    ],
+)
+def test_its_runtime_lies_in_the_registry_beside_it(
+    plan: image.Plan, address: str, repository: str, runtime_name: str
+) -> None:
+    there = replace(plan, references=(Address.parse(address).reference(repository, "1.0.0"),)).shared_runtime
+    assert there is not None
+    assert there.name == runtime_name
+    assert there.tag == plan.runtime.key
 
 
 def test_its_labels_say_where_it_comes_from_and_what_is_in_it(plan: image.Plan, tmp_path: Path) -> None:

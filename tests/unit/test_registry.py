@@ -13,10 +13,10 @@ from typing import Any, ClassVar
 
 import pytest
 
+from build_model.image.reference import Address, AddressInvalid, Reference, ReferenceInvalid
 from build_model.image.registry import (
+    BlobMissing,
     ImageForeign,
-    Reference,
-    ReferenceInvalid,
     Registry,
     RegistryUnreachable,
     VersionUnknown,
@@ -36,6 +36,7 @@ PYTHON = b"print('code')\n"
         ("127.0.0.1:5000/dragoman/fra-eng:1.0.0", Reference("127.0.0.1:5000", "dragoman/fra-eng", "1.0.0")),
         ("localhost/fra-eng", Reference("localhost", "fra-eng")),
         ("ghcr.io/a/b:1.0.0@sha256:abc", Reference("ghcr.io", "a/b", "1.0.0", "sha256:abc")),
+        ("[::1]:5000/a__b/c--d:v_1", Reference("[::1]:5000", "a__b/c--d", "v_1")),
     ],
 )
 def test_a_reference_is_split_as_docker_splits_it_and_written_back(text: str, expected: Reference) -> None:
@@ -43,7 +44,22 @@ def test_a_reference_is_split_as_docker_splits_it_and_written_back(text: str, ex
     assert str(expected) == text
 
 
-@pytest.mark.parametrize("text", ["", ":1.0.0", "Upper/case:1", "a b"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        ":1.0.0",
+        "Upper/case:1",
+        "a b",
+        "h:1/a:",
+        "h:1/a:b c",
+        "h:1/a:1@",
+        "u:p@h:1/a",
+        "h:x/a",
+        "h:1//a",
+        "h:1/a:1/b",
+    ],
+)
 def test_what_is_no_reference_is_refused(text: str) -> None:
     with pytest.raises(ReferenceInvalid, match="is not an image reference"):
         Reference.parse(text)
@@ -55,9 +71,11 @@ def test_a_pinned_reference_names_the_digest_and_no_tag() -> None:
 
 @dataclass
 class Stored:
-    """What the server has: answers by path, (media type, body); ``token`` makes it ask for a bearer token first."""
+    """What the server has: answers by path, (media type, body); ``token`` makes it ask for a bearer token first;
+    ``unknown`` is its 404, (media type, body)."""
 
-    answers: dict[str, tuple[str, bytes]] = field(default_factory=dict)
+    answers: dict[str, tuple[str, bytes]] = field(default_factory=lambda: {"/v2/": ("application/json", b"{}")})
+    unknown: tuple[str, bytes] = ("application/json", b'{"errors": [{"code": "MANIFEST_UNKNOWN", "message": "gone"}]}')
     token: str = ""
     asked: list[str] = field(default_factory=list)
 
@@ -131,7 +149,7 @@ class Handler(BaseHTTPRequestHandler):
         elif self.path in stored.answers:
             self._answer(200, *stored.answers[self.path])
         else:
-            self._answer(404, "application/json", b"{}")
+            self._answer(404, *stored.unknown)
 
     def _answer(self, status: int, media_type: str, body: bytes, headers: Mapping[str, str] | None = None) -> None:
         self.send_response(status)
@@ -211,16 +229,110 @@ def test_a_registry_that_does_not_answer_is_one_line_with_the_cause() -> None:
 
 
 @pytest.mark.parametrize(
+    ("media_type", "body"),
+    [
+        ("text/html", b"<h1>Not Found</h1>"),
+        ("application/json", b"{}"),
+        ("application/json", b'{"errors": []}'),
+        ("application/json", b'{"errors": [{"code": "UNSUPPORTED"}]}'),
+        ("application/json", b'{"errors": "MANIFEST_UNKNOWN"}'),
+        ("application/json", b'["MANIFEST_UNKNOWN"]'),
+        ("text/plain", b""),
+    ],
+)
+def test_a_404_that_is_not_the_registrys_word_on_a_manifest_never_means_that_a_version_is_free(
+    stored: Stored, address: str, media_type: str, body: bytes
+) -> None:
+    stored.unknown = media_type, body
+    with pytest.raises(RegistryUnreachable, match="answered 404"):
+        Registry(address).resolve(Reference(address, "r", "1.0.0"))
+    with pytest.raises(RegistryUnreachable, match="answered 404"):
+        Registry(address).tags("r")
+
+
+def test_a_server_that_is_no_registry_is_found_out_before_it_is_asked_for_a_version(
+    stored: Stored, address: str
+) -> None:
+    del stored.answers["/v2/"]
+    with pytest.raises(RegistryUnreachable, match=r"no image registry: it answered 404 to /v2/"):
+        Registry(address).inspect(Reference(address, "r", "1.0.0"))
+    assert stored.asked == ["/v2/"]
+
+
+def test_an_image_of_which_a_part_was_removed_is_said_to_be_so(stored: Stored, address: str) -> None:
+    stored.put("r", "1.0.0", labels={"dragoman.artifact": "a"})
+    for path in [path for path in stored.answers if "/blobs/" in path]:
+        del stored.answers[path]
+    with pytest.raises(BlobMissing, match=r"has .*/r:1\.0\.0 and not its part sha256:"):
+        Registry(address).labels(Reference(address, "r", "1.0.0"))
+
+
+@pytest.mark.parametrize(
     ("address", "url"),
     [
         ("127.0.0.1:5000", "http://127.0.0.1:5000"),
         ("localhost:5000", "http://localhost:5000"),
+        ("[::1]:5000/team/", "http://[::1]:5000"),
         ("registry.example:5000", "https://registry.example:5000"),
         ("http://10.0.0.1:5000", "http://10.0.0.1:5000"),
+        ("https://127.0.0.1:5000", "https://127.0.0.1:5000"),
+        ("127.0.0.1.evil.example", "https://127.0.0.1.evil.example"),
+        ("docker.io/me", "https://registry-1.docker.io"),
     ],
 )
 def test_plain_http_is_for_loopback_and_for_whoever_asks_for_it(address: str, url: str) -> None:
     assert Registry(address).url == url
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("127.0.0.1:5000", "127.0.0.1:5000/dragoman/fra-eng"),
+        ("127.0.0.1:5000/", "127.0.0.1:5000/dragoman/fra-eng"),
+        ("127.0.0.1:5000/team", "127.0.0.1:5000/team/dragoman/fra-eng"),
+        ("https://registry.example/a/b/", "registry.example/a/b/dragoman/fra-eng"),
+        ("index.docker.io/me", "docker.io/me/dragoman/fra-eng"),
+    ],
+)
+def test_a_path_in_a_registrys_address_is_the_prefix_of_its_repositories(text: str, name: str) -> None:
+    reference = Address.parse(text).reference("dragoman/fra-eng", "1.0.0")
+    assert str(reference) == f"{name}:1.0.0"
+    assert Reference.parse(str(reference)) == reference
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "/team",
+        "ftp://h:1",
+        "h:1/Team",
+        "h:1/a:1",
+        "h:1/a@sha256:0",
+        "h:1?x",
+        "h:1/a#b",
+        "h h",
+        "h:port",
+        "h:1//a",
+        "h:1/../a",
+    ],
+)
+def test_what_is_no_registrys_address_is_refused(text: str) -> None:
+    with pytest.raises(AddressInvalid, match=r"is not a registry's address\. Expected HOST\[:PORT\]\[/PREFIX\]"):
+        Address.parse(text)
+
+
+@pytest.mark.parametrize("text", ["me:SECRET@h:1", "https://me:SECRET@h:1/team", "h:1/me:SECRET@x"])
+def test_a_password_in_a_registrys_address_is_refused_and_not_shown(text: str) -> None:
+    with pytest.raises(AddressInvalid) as refused:
+        Address.parse(text)
+    assert "SECRET" not in str(refused.value)
+
+
+def test_a_password_in_a_reference_is_refused_and_not_shown() -> None:
+    with pytest.raises(ReferenceInvalid) as refused:
+        Reference.parse("me:SECRET@h:1/a:1.0.0")
+    assert "SECRET" not in str(refused.value)
 
 
 def test_a_layer_is_read_whether_or_not_it_is_compressed() -> None:

@@ -21,7 +21,8 @@ from build_model import STOPPED, report
 from build_model.engine import Engine
 from build_model.image import base as base_image
 from build_model.image import image
-from build_model.image.registry import Inspection, Reference, Registry
+from build_model.image.reference import Address, Reference
+from build_model.image.registry import Inspection, Registry
 from build_model.image.version import Version
 from build_model.operation import deploy as deploying
 from build_model.operation import quarantine, rpc, smoke
@@ -56,9 +57,10 @@ RegistryAddress = Annotated[
     str,
     typer.Option(
         "--registry",
-        metavar="HOST:PORT",
+        metavar="HOST:PORT[/PREFIX]",
         envvar="DRAGOMAN_REGISTRY",
-        help="The image registry: plain HTTP on loopback or after http://, else HTTPS; logins are docker login's.",
+        help="The image registry, and what its repositories' names begin with. Plain HTTP on loopback or after "
+        "http://, else HTTPS; logins are docker login's.",
     ),
 ]
 
@@ -227,7 +229,7 @@ def build(
         print(context.get_help())
         return
     if push and not registry:
-        raise typer.BadParameter("say where to: --registry HOST:PORT.", param_hint="--push")
+        raise typer.BadParameter("say where to: --registry HOST:PORT[/PREFIX].", param_hint="--push")
     if train_first:
         _check_length(minutes, epochs)
     if train_first != bool(corpus):
@@ -673,11 +675,10 @@ def _train(
 
 def _reference(text: str, registry: str, repository: str) -> Reference:
     """``text`` as a reference; a bare version stands for that tag of ``repository``."""
-    host = Registry(registry).host if registry else ""
-    if Version.all_of([text]):
-        return Reference(host, repository, text)
-    wanted = Reference.parse(text)
-    return wanted if wanted.registry or not host else Reference(host, wanted.repository, wanted.tag, wanted.digest)
+    wanted = Reference("", repository, text) if Version.all_of([text]) else Reference.parse(text)
+    if wanted.registry or not registry:
+        return wanted
+    return Address.parse(registry).reference(wanted.repository, wanted.tag, wanted.digest)
 
 
 def _settings(pairs: list[str]) -> dict[str, str]:

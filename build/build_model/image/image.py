@@ -14,7 +14,8 @@ from build_model.image import artifact, runtime
 from build_model.image import version as versions
 from build_model.image.artifact import CHECKPOINT, Artifact, Layers
 from build_model.image.context import Content, pack
-from build_model.image.registry import ImageForeign, Inspection, Reference, Registry, VersionUnknown, layer_names
+from build_model.image.reference import Address, Reference
+from build_model.image.registry import BlobMissing, ImageForeign, Inspection, Registry, VersionUnknown, layer_names
 from build_model.image.runtime import Runtime
 from build_model.image.version import Version
 from build_model.report import Progress
@@ -71,6 +72,16 @@ class Plan:
     def identity(self) -> str:
         """The label ``dragoman.artifact``."""
         return self.labels["dragoman.artifact"]
+
+    @property
+    def shared_runtime(self) -> Reference | None:
+        """What the registry calls the runtime image: it lies beside the model's, where whoever may push that may push
+        this. None without a registry."""
+        image = self.references[-1]
+        if not image.registry:
+            return None
+        namespace, slash, _ = image.repository.rpartition("/")
+        return Reference(image.registry, f"{namespace}{slash}{runtime.NAME}", self.runtime.key)
 
     def context(self) -> dict[str, Content]:
         """The build context: a Dockerfile and one tree per layer."""
@@ -148,10 +159,9 @@ def prepare(order: Order, root: Path, artifacts: Path, engine: Engine, progress:
         Source.of(root),
         root,
         repository=order.repository,
-        registry=registry.host if registry else "",
+        registry=registry.address if registry else None,
     )
-    before = predecessor(order.version, order.repository, engine, registry)
-    return planned, version_warning(planned, before)
+    return planned, predecessor_warning(planned, engine, registry)
 
 
 def make(order: Order, root: Path, artifacts: Path, engine: Engine, progress: Progress) -> Made:
@@ -162,7 +172,13 @@ def make(order: Order, root: Path, artifacts: Path, engine: Engine, progress: Pr
         if digest:
             return Made(planned, None, digest, warning)
     base = runtime.ensure(
-        engine, planned.runtime, root, registry=order.registry or None, push=order.push, progress=progress
+        engine,
+        planned.runtime,
+        root,
+        shared=planned.shared_runtime,
+        registry=Registry(order.registry) if order.registry else None,
+        push=order.push,
+        progress=progress,
     )
     built = build(planned, engine, base, progress)
     digest = engine.push(str(planned.references[-1]), progress) if order.push else ""
@@ -177,7 +193,7 @@ def plan(
     root: Path,
     *,
     repository: str = REPOSITORY,
-    registry: str = "",
+    registry: Address | None = None,
 ) -> Plan:
     """Decide the image of the artifact ``held``. Reads files below ``root``, asks nobody."""
     local = Reference("", repository, str(version))
@@ -185,7 +201,7 @@ def plan(
     labels = _labels(held.manifest, version, base, source, artifact.identity(files.digests(), base.key))
     return Plan(
         version=version,
-        references=(local, replace(local, registry=registry)) if registry else (local,),
+        references=(local, registry.reference(repository, str(version))) if registry else (local,),
         runtime=base,
         layers=files,
         labels=labels,
@@ -239,7 +255,7 @@ def standing(plan: Plan, registry: Registry) -> str | None:
         there = registry.inspect(reference)
     except VersionUnknown:
         return None
-    except ImageForeign as error:
+    except (ImageForeign, BlobMissing) as error:
         raise TagExists(f"{error} A pushed version is never overwritten. Choose another version.") from error
     if there.labels["dragoman.artifact"] == plan.identity:
         return there.digest
@@ -264,26 +280,30 @@ def differences(plan: Plan, there: Inspection) -> list[str]:
     return lines
 
 
-def predecessor(
-    version: Version, repository: str, engine: Engine, registry: Registry | None
-) -> tuple[Version, Mapping[str, str]] | None:
-    """The highest version below ``version`` and its labels, from the registry or else the engine; None without one."""
-    if registry is not None:
-        earlier = [one for one in versions.Version.all_of(registry.tags(repository)) if one < version]
-        return (
-            (earlier[-1], registry.labels(Reference(registry.host, repository, str(earlier[-1])))) if earlier else None
-        )
-    earlier = [one for one in versions.Version.all_of(engine.tags(repository)) if one < version]
-    image = engine.image(f"{repository}:{earlier[-1]}") if earlier else None
-    return (earlier[-1], image.labels) if image else None
+def predecessor_warning(plan: Plan, engine: Engine, registry: Registry | None) -> str | None:
+    """What ``version.warning`` says about the step from the version before this one; None without one.
 
-
-def version_warning(plan: Plan, before: tuple[Version, Mapping[str, str]] | None) -> str | None:
-    """What ``version.warning`` says about the step from the predecessor; None without one."""
-    if before is None:
+    It is looked for in the registry, or else in the engine. One that can't be read any more is a warning too: it
+    doesn't stop a new version.
+    """
+    image = plan.references[-1]
+    tags = registry.tags(image.repository) if registry else engine.tags(image.repository)
+    earlier = [one for one in versions.Version.all_of(tags) if one < plan.version]
+    if not earlier:
         return None
-    version, labels = before
-    return versions.warning(plan.version, _content(plan.labels), version, _content(labels))
+    before = replace(image, tag=str(earlier[-1]))
+    try:
+        labels = registry.labels(before) if registry else _local_labels(engine, before)
+    except (BlobMissing, VersionUnknown, ImageForeign) as error:
+        return f"whether {plan.version} is the right number after {before.tag} can't be told: {error}"
+    return versions.warning(plan.version, _content(plan.labels), earlier[-1], _content(labels))
+
+
+def _local_labels(engine: Engine, reference: Reference) -> Mapping[str, str]:
+    image = engine.image(str(reference))
+    if image is None:
+        raise VersionUnknown(f"The engine has no image {reference}.")
+    return image.labels
 
 
 def inspect_local(engine: Engine, reference: Reference) -> Inspection:

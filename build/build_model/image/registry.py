@@ -21,6 +21,7 @@ import docker.errors
 import requests
 
 from build_model.image.artifact import APPLICATION, CHECKPOINT, sha256
+from build_model.image.reference import Address, Reference, is_loopback
 from model.errors import DragomanError
 from model.fingerprint import MANIFEST, WEIGHTS, lang_file
 
@@ -31,12 +32,10 @@ MANIFEST_TYPES = (
     "application/vnd.docker.distribution.manifest.list.v2+json",
     "application/vnd.oci.image.index.v1+json",
 )
+UNKNOWN_CODES = frozenset({"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"})
+"""What a registry says in a 404 when it has nothing of that name; Harbor says the last one."""
 PLATFORM = {"os": "linux", "architecture": "amd64"}
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
-
-
-class ReferenceInvalid(DragomanError):
-    """What was given as an image reference can't be one."""
 
 
 class RegistryUnreachable(DragomanError):
@@ -47,49 +46,12 @@ class VersionUnknown(DragomanError):
     """The registry has no such version."""
 
 
+class BlobMissing(DragomanError):
+    """The registry has a manifest and not what it names: somebody removed a part of an image."""
+
+
 class ImageForeign(DragomanError):
     """The image is none that build-model made."""
-
-
-@dataclass(frozen=True)
-class Reference:
-    """``registry/repository:tag@digest``. Without registry: the engine's own images. Tag and digest may be empty."""
-
-    registry: str
-    repository: str
-    tag: str = ""
-    digest: str = ""
-
-    @classmethod
-    def parse(cls, text: str) -> Reference:
-        """Split as Docker does: a first component with a dot or a colon, or ``localhost``, is the registry."""
-        name, _, digest = text.partition("@")
-        first, slash, rest = name.partition("/")
-        registry, path = (
-            (first, rest) if slash and ("." in first or ":" in first or first == "localhost") else ("", name)
-        )
-        repository, _, tag = path.partition(":")
-        if not re.fullmatch(r"[a-z0-9]+(?:[._/-]+[a-z0-9]+)*", repository):
-            raise ReferenceInvalid(
-                f"{text!r} is not an image reference. Expected [HOST:PORT/]REPOSITORY[:VERSION], "
-                "such as 127.0.0.1:5000/dragoman/fra-eng:1.0.0."
-            )
-        return cls(registry, repository, tag, digest)
-
-    @property
-    def name(self) -> str:
-        """The reference without tag and digest."""
-        return f"{self.registry}/{self.repository}" if self.registry else self.repository
-
-    @property
-    def pinned(self) -> str:
-        """By digest, for the engine: a tag may move, a digest can't."""
-        return f"{self.name}@{self.digest}"
-
-    def __str__(self) -> str:
-        tag = f":{self.tag}" if self.tag else ""
-        digest = f"@{self.digest}" if self.digest else ""
-        return f"{self.name}{tag}{digest}"
 
 
 @dataclass(frozen=True)
@@ -126,20 +88,20 @@ class Inspection:
 
 
 class Registry:
-    """A registry at ``host:port``. Plain HTTP on loopback or where the address says ``http://``, else HTTPS."""
+    """The registry at an address (``Address.parse``). Before all else it is asked whether it is one."""
 
     def __init__(self, address: str) -> None:
-        scheme, separator, rest = address.rpartition("://")
-        self.host = rest.rstrip("/")
-        self.url = f"{scheme if separator else 'http' if _is_loopback(self.host) else 'https'}://{self.host}"
+        self.address = Address.parse(address)
+        self.host, self.url = self.address.host, self.address.url
         self._session = requests.Session()
         # A proxy or a .netrc meant for the web would only be in the way of a registry on this machine.
-        self._session.trust_env = not _is_loopback(self.host)
+        self._session.trust_env = not is_loopback(self.host)
+        self._known = False
 
     def tags(self, repository: str) -> list[str]:
         """All tags of ``repository``; none when the registry doesn't know it."""
         answer = self._get(f"{repository}/tags/list")
-        if answer.status_code == HTTPStatus.NOT_FOUND:
+        if self._says_unknown(answer):
             return []
         return list(self._checked(answer).json().get("tags") or [])
 
@@ -151,7 +113,7 @@ class Registry:
     def labels(self, reference: Reference) -> dict[str, str]:
         """The labels in the image's config; VersionUnknown when its tag isn't there."""
         manifest, _ = self._manifest(reference)
-        return _labels(self._config(reference.repository, manifest))
+        return _labels(self._config(reference, manifest))
 
     def inspect(self, reference: Reference) -> Inspection:
         """Labels, model manifest and layer sizes: of all layers only the topmost is fetched, the one with the code.
@@ -159,11 +121,11 @@ class Registry:
         Raises VersionUnknown for an unknown tag and ImageForeign for an image that build-model didn't make.
         """
         manifest, digest = self._manifest(reference)
-        labels = _labels(self._config(reference.repository, manifest))
+        labels = _labels(self._config(reference, manifest))
         if "dragoman.artifact" not in labels:
             raise ImageForeign(f"{reference} has no label dragoman.artifact: build-model didn't make it.")
         blobs = manifest["layers"]
-        code = self._checked(self._get(f"{reference.repository}/blobs/{blobs[-1]['digest']}")).content
+        code = self._blob(reference, blobs[-1]["digest"])
         files = files_in_layer(code, blobs[-1]["mediaType"])
         model_manifest = json.loads(files[str(CHECKPOINT / MANIFEST)])
         return Inspection(
@@ -180,7 +142,7 @@ class Registry:
         """(image manifest for linux/amd64, digest of what the tag names)."""
         wanted = reference.digest or reference.tag
         answer = self._get(f"{reference.repository}/manifests/{wanted}", accept=", ".join(MANIFEST_TYPES))
-        if answer.status_code == HTTPStatus.NOT_FOUND:
+        if self._says_unknown(answer):
             raise self._unknown(reference)
         document = self._checked(answer).json()
         digest = answer.headers.get("Docker-Content-Digest") or f"sha256:{sha256(answer.content)}"
@@ -199,11 +161,44 @@ class Registry:
             return VersionUnknown(f"{reference} names no version, and {self.host} was asked for one. {has}")
         return VersionUnknown(f"{self.host} has no {reference.repository}:{reference.tag or reference.digest}. {has}")
 
-    def _config(self, repository: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
-        document: dict[str, Any] = self._checked(self._get(f"{repository}/blobs/{manifest['config']['digest']}")).json()
+    def _config(self, reference: Reference, manifest: Mapping[str, Any]) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads(self._blob(reference, manifest["config"]["digest"]))
         return document
 
+    def _blob(self, reference: Reference, digest: str) -> bytes:
+        answer = self._get(f"{reference.repository}/blobs/{digest}")
+        if answer.status_code == HTTPStatus.NOT_FOUND:
+            raise BlobMissing(f"{self.host} has {reference} and not its part {digest}: somebody removed it.")
+        return self._checked(answer).content
+
+    def _says_unknown(self, answer: requests.Response) -> bool:
+        """Whether the registry itself says that it has no such thing. Any other 404 is no statement about versions: it
+        is a proxy's, or that of a server which is no registry, and a version that is there must not look free."""
+        if answer.status_code != HTTPStatus.NOT_FOUND:
+            return False
+        try:
+            codes = {str(error["code"]) for error in answer.json()["errors"]}
+        except (ValueError, TypeError, KeyError):
+            codes = set()
+        return bool(codes & UNKNOWN_CODES)
+
     def _get(self, path: str, accept: str = "*/*") -> requests.Response:
+        if not self._known:
+            self._introduce()
+        return self._ask(path, accept)
+
+    def _introduce(self) -> None:
+        """Ask whether this is a registry: only one that speaks version 2 of the API answers to ``/v2/``."""
+        answer = self._ask("", "*/*")
+        if answer.status_code == HTTPStatus.NOT_FOUND:
+            raise RegistryUnreachable(
+                f"What answers at {self.url} is no image registry: it answered {answer.status_code} to /v2/. "
+                "Check --registry."
+            )
+        self._checked(answer)
+        self._known = True
+
+    def _ask(self, path: str, accept: str) -> requests.Response:
         url = f"{self.url}/v2/{path}"
         try:
             answer = self._session.get(url, headers={"Accept": accept}, timeout=ANSWER_SECONDS)
@@ -278,11 +273,6 @@ def model_digests(manifest: Mapping[str, Any]) -> dict[str, str]:
 
 def _labels(config: Mapping[str, Any]) -> dict[str, str]:
     return dict(config.get("config", {}).get("Labels") or {})
-
-
-def _is_loopback(host: str) -> bool:
-    name = host.rsplit(":", 1)[0]
-    return name == "localhost" or name.startswith("127.") or name == "[::1]"
 
 
 def _stored_login(host: str) -> tuple[str, str] | None:

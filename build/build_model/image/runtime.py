@@ -13,11 +13,13 @@ from pathlib import Path
 from build_model.engine import Engine
 from build_model.image.base import Base, ensure_base
 from build_model.image.context import Content, pack
-from build_model.image.registry import Reference, Registry, VersionUnknown
+from build_model.image.reference import Reference
+from build_model.image.registry import Registry, VersionUnknown
 from build_model.report import Progress
 from model.errors import DragomanError
 
-REPOSITORY = "dragoman/runtime"
+NAME = "runtime"
+REPOSITORY = f"dragoman/{NAME}"
 MODEL_STAGE = "ARG RUNTIME"
 """How the Dockerfile's part for the model image begins, which is none of the runtime's."""
 BUILDER_LABEL = "dragoman.stage=wheels"
@@ -88,16 +90,22 @@ def instructions(dockerfile: str) -> str:
 
 
 def ensure(
-    engine: Engine, runtime: Runtime, root: Path, *, registry: str | None, push: bool, progress: Progress
+    engine: Engine,
+    runtime: Runtime,
+    root: Path,
+    *,
+    shared: Reference | None,
+    registry: Registry | None,
+    push: bool,
+    progress: Progress,
 ) -> str:
-    """The ID of the runtime image: pulled if ``registry`` has it, else the engine's own, else built.
+    """The ID of the runtime image: pulled if ``registry`` has it as ``shared``, else the engine's own, else built.
 
     With ``push`` the registry has it afterwards. What the registry has goes before what the engine has, so that all who
     use it share its layers.
     """
     image = engine.image(runtime.reference)
-    shared = Reference(Registry(registry).host, REPOSITORY, runtime.key) if registry else None
-    if registry and shared and (digest := _digest(Registry(registry), shared)):
+    if registry and shared and (digest := _digest(registry, shared)):
         if image and f"{shared.name}@{digest}" in image.digests:
             return image.id
         image_id = engine.pull(str(shared), progress).id

@@ -21,7 +21,8 @@ from typing import Any
 
 from build_model.engine import Container, ContainerSpec, Engine, EngineFailed, Image, NameTaken
 from build_model.image.artifact import CHECKPOINT, langs_digest
-from build_model.image.registry import ImageForeign, Reference, Registry
+from build_model.image.reference import Reference
+from build_model.image.registry import ImageForeign, Registry
 from build_model.image.version import Version
 from build_model.operation import smoke
 from build_model.operation.rpc import Broker, without_password
@@ -461,14 +462,15 @@ class Deployer:
 def resolve(version: str, repository: str, registry_address: str) -> Reference:
     """The image of ``version`` by digest; VersionInvalid, VersionUnknown or RegistryUnreachable."""
     registry = Registry(registry_address)
-    return registry.resolve(Reference(registry.host, repository, str(Version.parse(version))))
+    return registry.resolve(registry.address.reference(repository, str(Version.parse(version))))
 
 
 def rollback_target(running: Running, version: str | None) -> Deployment:
     """What a rollback deploys: ``version`` if one is given, else what ran before; settings stay as they are."""
     current = running.deployment
     if version is not None:
-        return replace(current, image=resolve(version, current.image.repository, current.registry))
+        wanted = replace(current.image, tag=str(Version.parse(version)), digest="")
+        return replace(current, image=Registry(current.registry).resolve(wanted))
     if running.previous is None:
         raise NoPrevious(
             f"{current.version} is the first version deployed as {current.name!r}; there is none before it. "

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from build_model.engine import ContainerSpec, Engine, ImageMissing
 from build_model.image.artifact import CHECKPOINT
-from build_model.image.registry import Reference
+from build_model.image.reference import Reference
 from build_model.operation.rpc import Answer, Broker, NoAnswer, Parcel
 from build_model.report import Progress
 from model.errors import DragomanError
