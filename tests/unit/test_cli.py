@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from build_model.cli import app as cli
+from build_model.cli import store
 from build_model.image.artifact import GoldensMissing, check
 from model.architecture import Config, Seq2Seq
 from model.checkpoint import save_checkpoint
@@ -147,7 +148,7 @@ def test_a_checkpoint_that_is_not_there_is_named(run: Callable[..., Result], tmp
     ],
 )
 def test_an_image_is_named_by_version_or_by_reference(text: str, registry: str, expected: str) -> None:
-    assert str(cli._reference(text, registry, "dragoman/fra-eng")) == expected
+    assert str(store.reference_of(text, registry, "dragoman/fra-eng")) == expected
 
 
 @pytest.mark.parametrize(

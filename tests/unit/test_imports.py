@@ -1,4 +1,4 @@
-"""Imports go one way: service to model, build_model to model; and the guard needs no torch."""
+"""Imports go one way: down. service to model, build_model floor by floor to model; and the guard needs no torch."""
 
 import ast
 import subprocess
@@ -13,6 +13,39 @@ FORBIDDEN = {
     "service": {"build_model", "docker", "typer", "rich", "torch", "tokenizers", "safetensors"},
     "build/build_model": {"service"},
 }
+
+
+BUILD = ROOT / "build" / "build_model"
+FLOORS = (
+    {"__main__"},
+    {"cli"},
+    {"operation"},
+    {"image"},
+    {"training"},
+    {"engine"},
+    {"report"},
+)
+"""From the top. What stands in one set may import each other, and whatever is below."""
+
+
+def floor_of(module: str) -> int | None:
+    """Where a module of build_model stands, counted from the top; None for the package itself."""
+    name = module.split(".")[1] if "." in module else ""
+    return next((number for number, floor in enumerate(FLOORS) if name in floor), None)
+
+
+def modules_of_build(path: Path) -> set[str]:
+    """The modules of build_model that a file imports, wherever in it the import stands; relative ones spelled out."""
+    here = ("build_model", *path.relative_to(BUILD).with_suffix("").parts)
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            start = ".".join(here[: -node.level]) if node.level else ""
+            module = ".".join(filter(None, (start, node.module)))
+            names |= {f"{module}.{alias.name}" for alias in node.names} if module == "build_model" else {module}
+    return {name for name in names if name.split(".")[0] == "build_model"}
 
 
 def imported(path: Path) -> set[str]:
@@ -32,6 +65,21 @@ def test_no_package_imports_what_is_above_it(package: str) -> None:
     assert files
     for path in files:
         assert not imported(path) & FORBIDDEN[package], path
+
+
+def test_every_module_of_build_stands_on_a_floor() -> None:
+    for path in BUILD.glob("**/*.py"):
+        module = ".".join(("build_model", *path.relative_to(BUILD).with_suffix("").parts))
+        assert floor_of(module) is not None or module == "build_model.__init__", path
+
+
+def test_no_floor_of_build_imports_one_above_it() -> None:
+    for path in BUILD.glob("**/*.py"):
+        module = ".".join(("build_model", *path.relative_to(BUILD).with_suffix("").parts))
+        here = floor_of(module)
+        for name in modules_of_build(path):
+            there = floor_of(name)
+            assert here is None or there is None or here <= there, f"{path} imports {name}"
 
 
 def test_only_the_consumer_imports_pika() -> None:

@@ -1,0 +1,135 @@
+"""Building an image, and the base that images are built on."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from build_model import report
+from build_model.cli.options import (
+    RELEASED,
+    ROOT,
+    Json,
+    RegistryAddress,
+    Repository,
+    print_object,
+    progress_for,
+    reported,
+    warn,
+)
+from build_model.cli.training import Corpus, Dev, Epochs, Minutes, check_length, train_into
+from build_model.engine import Engine
+from build_model.image import base as base_image
+from build_model.image import image
+from build_model.image.version import Version
+
+ARTIFACTS = ROOT / "artifacts"
+
+group = typer.Typer()
+
+
+def build(
+    context: typer.Context,
+    version: Annotated[
+        str, typer.Option(metavar="X.Y.Z", help="Build this version: a semantic version, it becomes the image's tag.")
+    ] = "",
+    checkpoint: Annotated[
+        Path, typer.Option(metavar="DIR", help="The checkpoint to build from.", show_default="the released one")
+    ] = RELEASED,
+    registry: RegistryAddress = "",
+    push: Annotated[
+        bool, typer.Option("--push", help="Push it; a version that is there is never overwritten.")
+    ] = False,
+    repository: Repository = image.REPOSITORY,
+    base_reference: Annotated[
+        str,
+        typer.Option(
+            "--base-image", metavar="REF", help="The Debian image with Python 3.11 to build on.", show_default=False
+        ),
+    ] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and plan, build nothing.")] = False,
+    train_first: Annotated[
+        bool, typer.Option("--train", help="Train the checkpoint first, into runs/X.Y.Z. Needs --corpus and a length.")
+    ] = False,
+    corpus: Corpus = "",
+    dev: Dev = None,
+    minutes: Minutes = None,
+    epochs: Epochs = None,
+    as_json: Json = False,
+) -> None:
+    """Cast a translation model into one container image, and take it from there to a queue.
+
+    **build-model --version 1.0.0** checks the released checkpoint against the code, writes artifacts/1.0.0/, builds
+    dragoman/fra-eng:1.0.0 and runs its self-test inside the finished image, with no network.
+
+    Versions: a major step when old weights can't run in the new code, a minor one for new weights, a patch for anything
+    else. Images are for linux/amd64.
+    """
+    if context.invoked_subcommand is not None:
+        if version:
+            raise typer.BadParameter(
+                f"it builds an image; it doesn't go with {context.invoked_subcommand}.", param_hint="--version"
+            )
+        return
+    if not version:
+        print(context.get_help())
+        return
+    if push and not registry:
+        raise typer.BadParameter("say where to: --registry HOST:PORT[/PREFIX].", param_hint="--push")
+    if train_first:
+        check_length(minutes, epochs)
+    if train_first != bool(corpus):
+        raise typer.BadParameter("--train and --corpus go together.", param_hint="--train")
+    with reported(as_json=as_json):
+        number = Version.parse(version)
+        if train_first:
+            checkpoint = ROOT / "runs" / version
+            facts = train_into(corpus, dev, checkpoint, minutes, epochs, as_json=as_json)
+            if not as_json:
+                print_object(facts, as_json=False)
+        order = image.Order(number, checkpoint, registry, push, repository, base_reference or None)
+        engine = Engine.connect()
+        if dry_run:
+            with tempfile.TemporaryDirectory() as scratch:
+                plan, warning = image.prepare(order, ROOT, Path(scratch), engine, progress_for(as_json))
+                _print_plan(plan, warning, as_json=as_json)
+            return
+        _print_made(image.make(order, ROOT, ARTIFACTS, engine, progress_for(as_json)), as_json=as_json)
+
+
+@group.command()
+def base(as_json: Json = False) -> None:
+    """Make the base image from Debian's packages, for where none can be pulled. Takes a minute; needs root."""
+    with reported(as_json=as_json):
+        made = base_image.make_base(Engine.connect(), progress_for(as_json))
+        print_object({"reference": made.name, "image": made.image_id, "digest": made.digest}, as_json=as_json)
+
+
+def _print_plan(plan: image.Plan, warning: str | None, *, as_json: bool) -> None:
+    if as_json:
+        report.print_object({**plan.encode(), "warning": warning})
+        return
+    report.print_facts(
+        f"Would build {plan.references[-1]}", [("on", plan.runtime.reference), *sorted(plan.labels.items())]
+    )
+    report.print_facts("with these files", ((digest[:12], path) for path, digest in plan.layers.digests().items()))
+    warn(warning)
+
+
+def _print_made(made: image.Made, *, as_json: bool) -> None:
+    if as_json:
+        report.print_object(made.encode())
+        return
+    reference = made.plan.references[-1]
+    facts = [("architecture", made.plan.labels["dragoman.architecture"]), ("artifact", made.plan.identity)]
+    if made.digest:
+        facts.append(("digest", made.digest))
+    if made.built is None:
+        report.print_facts(f"{reference} is already in the registry, with this very content; nothing was done", facts)
+    else:
+        sizes = [(f"layer {holds}, on disk", report.size(count)) for holds, count in made.built.layers]
+        report.print_facts(str(reference), [("image", made.built.image_id), *facts, *sizes])
+    warn(made.warning)

@@ -1,0 +1,123 @@
+"""What the command groups share: options, the way errors are said, and how one object is printed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+import typer
+
+import model
+from build_model import STOPPED, report
+from model.errors import DragomanError
+
+ROOT = Path(model.__file__).resolve().parent.parent
+RELEASED = ROOT / "model" / "checkpoint"
+QUEUE = "rpc_queue"
+LONGEST_QUEUE_NAME = 255  # bytes
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, errors too.")]
+RegistryAddress = Annotated[
+    str,
+    typer.Option(
+        "--registry",
+        metavar="HOST:PORT[/PREFIX]",
+        envvar="DRAGOMAN_REGISTRY",
+        help="The image registry, and what its repositories' names begin with. Plain HTTP on loopback or after "
+        "http://, else HTTPS; logins are docker login's.",
+    ),
+]
+
+
+def repository_name(name: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*", name):
+        raise typer.BadParameter(
+            f"{name!r} is no image name: lower-case words joined by / . _ -, like dragoman/fra-eng."
+        )
+    return name
+
+
+def queue_name(name: str | None) -> str | None:
+    if name is not None and not 0 < len(name.encode(errors="surrogatepass")) <= LONGEST_QUEUE_NAME:
+        raise typer.BadParameter(f"a queue's name has 1 to {LONGEST_QUEUE_NAME} bytes.")
+    return name if name is None else utf8([name])[0]
+
+
+def utf8(texts: list[str]) -> list[str]:
+    """``texts`` as they are, or refused: what came as other bytes can't be sent."""
+    for text in texts:
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise typer.BadParameter("the text is not UTF-8. Check the locale of the terminal.") from None
+    return texts
+
+
+Repository = Annotated[
+    str, typer.Option(metavar="NAME", help="The image's name in the registry.", callback=repository_name)
+]
+BrokerUrl = Annotated[
+    str,
+    typer.Option(
+        metavar="URL",
+        envvar=["DRAGOMAN_CLIENT_AMQP_URL", "DRAGOMAN_AMQP_URL"],
+        help="The broker: amqp://USER:PASSWORD@HOST:5672/%2F.",
+    ),
+]
+Queue = Annotated[str, typer.Option(metavar="NAME", help="The service's queue.", callback=queue_name)]
+
+
+class SystemRefused(DragomanError):
+    """The system refused a file or a connection."""
+
+
+class Interrupted(DragomanError):
+    """Ctrl-C."""
+
+    exit_code: ClassVar[int] = 130
+
+
+@contextmanager
+def reported(*, as_json: bool) -> Iterator[None]:
+    """Errors that a user is meant to read become one message and an exit code; no traceback."""
+    try:
+        yield
+    except DragomanError as error:
+        report.print_error(error, as_json=as_json)
+        raise typer.Exit(error.exit_code) from error
+    except BrokenPipeError:
+        raise  # `… | head`: Typer ends quietly
+    except OSError as error:
+        report.print_error(SystemRefused(str(error)), as_json=as_json)
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt as error:
+        report.print_error(Interrupted(STOPPED), as_json=as_json)
+        raise typer.Exit(Interrupted.exit_code) from error
+
+
+def progress_for(as_json: bool) -> report.Progress:
+    """Progress on the terminal; with ``--json`` none."""
+    return report.silent() if as_json else report.on_terminal()
+
+
+def messages(count: int) -> str:
+    """So many messages, in words."""
+    return "1 message" if count == 1 else f"{count} messages"
+
+
+def print_object(facts: dict[str, object], *, as_json: bool) -> None:
+    """One JSON object, or a line for each of ``facts``."""
+    if as_json:
+        report.print_object(facts)
+        return
+    for name, value in facts.items():
+        print(f"{name}: {value}")
+
+
+def warn(warning: str | None) -> None:
+    """Print ``warning`` on standard error, if there is one."""
+    if warning:
+        report.print_warning(warning)
