@@ -10,10 +10,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch.overrides import TorchFunctionMode
 
-from model.architecture import Config, Seq2Seq
 from model.errors import ArchitectureMismatch, CheckpointFormatError
 from model.fingerprint import GOLDEN, WEIGHTS, Manifest, lang_file, make_manifest, verify
-from model.lang import Lang
+from model.network.architecture import Config, Seq2Seq
+from model.network.vocabulary import Lang
 
 RELEASED = Path(__file__).parent / "checkpoint"  # the checkpoint of VERSION; in an image, the artifact
 

@@ -16,8 +16,9 @@ from typing import Any
 from model.errors import ArchitectureMismatch, CheckpointFormatError, ChecksumMismatch
 
 MANIFEST, WEIGHTS, GOLDEN = "manifest.json", "weights.safetensors", "golden.jsonl"
-MEANING = ("architecture.py", "lang.py", "normalize.py")  # the files that give the weights their meaning
 CODE = Path(__file__).parent
+NETWORK = "network"  # the folder of the network, below ``CODE``
+OUTSIDE = ("search.py", "segment.py", "spans.py")  # what decides a translation beside it, where it is there
 
 _WAY_OUT = (
     "Run the code that this checkpoint was made with, or take the checkpoint that this code belongs to; "
@@ -37,7 +38,7 @@ class Manifest:
     Attributes:
         source, target: ISO 639-3 codes of the languages.
         config: the fields of ``architecture.Config``.
-        code: digest of the source of each file in ``MEANING``, by file name.
+        code: digest of each file that gives the weights their meaning, by its path below ``model/``.
         tensors: stored dtype and shape of each tensor, by name.
         architecture: one sha256 over ``code``, ``config`` and ``tensors``.
         weights, golden: sha256 of the file's bytes.
@@ -172,8 +173,15 @@ def architecture_hash(code: Mapping[str, str], config: Mapping[str, Any], tensor
 
 
 def code_digests(code: Path = CODE) -> dict[str, str]:
-    """Digest of each file in ``MEANING``, by file name; comments, docstrings and blank lines don't count."""
-    return {name: hashlib.sha256(meaningful_source(_read(code / name))).hexdigest() for name in MEANING}
+    """Digest of each file that gives the weights their meaning, by its path below ``model/``: all of the network's
+    folder, and what decides a translation outside it. Comments, docstrings and blank lines don't count.
+
+    Raises:
+        CheckpointFormatError: a file can't be read or is no Python.
+    """
+    network = [path for path in (code / NETWORK).rglob("*") if path.is_file() and not _is_by_the_way(path)]
+    files = [*network, *(code / name for name in OUTSIDE if (code / name).exists())]
+    return {path.relative_to(code).as_posix(): _source_digest(path) for path in sorted(files)}
 
 
 def tensor_table(weights: Path) -> dict[str, str]:
@@ -240,6 +248,20 @@ def meaningful_source(source: bytes) -> bytes:
         if text.strip() or (row in inside_strings and row not in cut_rows):
             kept.append(text)
     return b"\n".join(kept) + b"\n"
+
+
+def _source_digest(path: Path) -> str:
+    if path.suffix != ".py":
+        return file_digest(path)
+    try:
+        return hashlib.sha256(meaningful_source(_read(path))).hexdigest()
+    except (SyntaxError, ValueError, tokenize.TokenError) as error:
+        raise CheckpointFormatError(f"{path} is not Python ({error}). Mend it.") from None
+
+
+def _is_by_the_way(path: Path) -> bool:
+    """What editors and Python leave in a folder."""
+    return path.suffix == ".pyc" or "__pycache__" in path.parts or path.name.startswith(".")
 
 
 def _docstrings(source: bytes) -> list[tuple[int, int, int, int]]:

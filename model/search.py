@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from model.architecture import Memory, Seq2Seq, State
-from model.lang import BOS, EOS, PAD, UNK
+from model.network.architecture import Memory, Seq2Seq, State
+from model.network.vocabulary import BOS, EOS, PAD, UNK
 
 BEAM = 1  # hypotheses a source that the service keeps: 1 is greedy, see docs/model.md
 

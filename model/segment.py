@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from model.normalize import normalize
+from model.network.normalize import normalize
 
 LONGEST_WORDS = (
     40  # a sentence of the training text has 16 words at the 99th percentile; far past that, the model drifts

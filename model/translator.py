@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from model import inference
 from model.checkpoint import Checkpoint, load_checkpoint
 from model.errors import GoldenMismatch
-from model.lang import Lang
+from model.network import fast
+from model.network.vocabulary import Lang
 from model.search import BEAM, pad, search
 from model.segment import segment
 
@@ -50,8 +50,8 @@ class Translator:
     def __init__(self, checkpoint: Checkpoint, *, beam: int = BEAM) -> None:
         self._langs = checkpoint.langs
         self._search: Search
-        if beam == 1 and inference.is_for(checkpoint.manifest):
-            self._search = inference.greedy_search(checkpoint.model)
+        if beam == 1 and fast.is_for(checkpoint.manifest):
+            self._search = fast.greedy_search(checkpoint.model)
         else:
             self._search = partial(search, checkpoint.model, beam=beam)
         self.version = checkpoint.manifest.version or "unreleased"

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (its name everywhere)
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from model.lang import PAD
+from model.network.vocabulary import PAD
 
 
 @dataclass(frozen=True)

@@ -18,18 +18,21 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from model.architecture import Seq2Seq
 from model.fingerprint import Manifest
-from model.lang import BOS, EOS, PAD, UNK
+from model.network.architecture import Seq2Seq
+from model.network.vocabulary import BOS, EOS, PAD, UNK
 from model.search import length_limit
 
-ARCHITECTURE = "8d0b850f8933f3f576ed40453f81a4934b17d6982d25816c33c2b654893fda9d"
+ARCHITECTURE = "94bf58bb8381d2a7719c24fcdf9d62942150fb6b5663a21f88c6a09f9f6d2858"
 
 
 def is_for(manifest: Manifest) -> bool:
     """Whether a checkpoint's architecture is the one that this module was written for, and the processor has products
     with weights in half precision."""
-    return manifest.code["architecture.py"] == ARCHITECTURE and "fbgemm" in torch.backends.quantized.supported_engines
+    return (
+        manifest.code.get("network/architecture.py") == ARCHITECTURE
+        and "fbgemm" in torch.backends.quantized.supported_engines
+    )
 
 
 @torch.inference_mode()

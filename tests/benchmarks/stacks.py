@@ -113,7 +113,7 @@ def count(lines: Iterable[str]) -> Counter[tuple[str, str]]:
 def _work(frames: list[str]) -> str:
     for frame in reversed(frames):
         function, _, place = frame.partition(" (")
-        if found := re.search(r"/model/(\w+)\.py:", place):
+        if found := re.search(r"/model/(?:network/)?(\w+)\.py:", place):
             return f"model: {function.rpartition('.<locals>.')[2]} in {found[1]}"
         for file, name, work in WORK:
             if f"/{file}" in place and name in function:

@@ -11,7 +11,7 @@ from images import ROOT, BuildModel, Derive, Urls, Version
 from build_model.engine import Engine
 from build_model.operation import smoke
 from build_model.report import silent
-from model.fingerprint import architecture_hash, file_digest
+from model.fingerprint import architecture_hash, code_digests, file_digest
 
 CHECKPOINT = Path("model/checkpoint")
 MISMATCH = 78
@@ -21,7 +21,12 @@ Change = Callable[[Path], tuple[Path, bytes]]
 
 def add_constant(name: str) -> Change:
     """A constant more in a file of the model's code."""
-    return lambda root: (Path("model") / name, (root / "model" / name).read_bytes() + b"\nADDED = 1\n")
+
+    def change(root: Path) -> tuple[Path, bytes]:
+        path = root / "model" / name
+        return Path("model") / name, (path.read_bytes() if path.exists() else b"") + b"\nADDED = 1\n"
+
+    return change
 
 
 def add_comment(name: str) -> Change:
@@ -58,9 +63,11 @@ def widen_config(root: Path) -> tuple[Path, bytes]:
 
 
 CHANGES = [
-    pytest.param(add_constant("architecture.py"), "architecture.py", id="constant in architecture.py"),
-    pytest.param(add_constant("lang.py"), "lang.py", id="constant in lang.py"),
-    pytest.param(add_constant("normalize.py"), "normalize.py", id="constant in normalize.py"),
+    pytest.param(add_constant("network/architecture.py"), "network/architecture.py", id="constant in architecture.py"),
+    pytest.param(add_constant("network/vocabulary.py"), "network/vocabulary.py", id="constant in vocabulary.py"),
+    pytest.param(add_constant("network/normalize.py"), "network/normalize.py", id="constant in normalize.py"),
+    pytest.param(add_constant("segment.py"), "segment.py", id="constant in segment.py"),
+    pytest.param(add_constant("network/rules.py"), "network/rules.py", id="new file beside them"),
     pytest.param(widen_config, "config", id="config of other tensors"),
     pytest.param(flip_bit, "weights.safetensors", id="flipped bit"),
     pytest.param(truncate_lang, "fra.lang.json", id="truncated vocabulary"),
@@ -72,7 +79,7 @@ CHANGES = [
 def test_the_service_in_the_image_ends_with_78_and_names_what_differs(
     released: Version, engine: Engine, derive: Derive, tmp_path: Path, change: Change, named: str
 ) -> None:
-    for path in ("model/architecture.py", "model/lang.py", "model/normalize.py", *checkpoint_files()):
+    for path in (*(f"model/{name}" for name in code_digests()), *checkpoint_files()):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         inside = f"/opt/dragoman/{path}"
         (tmp_path / path).write_bytes(engine.read_files(released.reference, [inside])[inside])
@@ -121,7 +128,7 @@ def test_an_image_without_goldens_fails_its_smoke_test_before_it_is_started(
 
 
 def test_a_comment_more_changes_nothing(clone: Path, engine: Engine, build_model: BuildModel) -> None:
-    for name in ("architecture.py", "lang.py", "normalize.py"):
+    for name in code_digests():
         path, content = add_comment(name)(clone)
         (clone / path).write_bytes(content)
     ran = build_model("--version", "9.9.9", "--dry-run", "--json", root=clone)

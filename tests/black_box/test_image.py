@@ -12,7 +12,6 @@ from build_model.report import silent
 
 FILES = """
 model/__init__.py
-model/architecture.py
 model/checkpoint.py
 model/checkpoint/eng.lang.json
 model/checkpoint/fra.lang.json
@@ -21,9 +20,11 @@ model/checkpoint/manifest.json
 model/checkpoint/weights.safetensors
 model/errors.py
 model/fingerprint.py
-model/inference.py
-model/lang.py
-model/normalize.py
+model/network/__init__.py
+model/network/architecture.py
+model/network/fast.py
+model/network/normalize.py
+model/network/vocabulary.py
 model/search.py
 model/segment.py
 model/translator.py

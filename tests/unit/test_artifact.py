@@ -88,8 +88,8 @@ def test_a_clone_without_the_service_is_an_error_that_says_so(
 
 
 def test_the_identity_is_a_digest_over_sorted_paths_digests_and_the_runtime() -> None:
-    digests = {"service/__main__.py": "22", "model/lang.py": "11"}
-    expected = artifact.sha256(b"11  model/lang.py\n22  service/__main__.py\nkey  runtime\n")
+    digests = {"service/__main__.py": "22", "model/errors.py": "11"}
+    expected = artifact.sha256(b"11  model/errors.py\n22  service/__main__.py\nkey  runtime\n")
     assert artifact.identity(digests, "key") == expected
     assert artifact.identity(dict(reversed(digests.items())), "key") == expected
     assert artifact.identity(digests, "other") != expected
@@ -105,6 +105,6 @@ def test_the_context_is_the_same_bytes_whatever_the_files_times_and_order(tmp_pa
 
 
 def test_the_context_lists_every_folder_before_what_is_in_it() -> None:
-    listed = directories({"layer/opt/dragoman/model/lang.py": b""})
+    listed = directories({"layer/opt/dragoman/model/errors.py": b""})
     assert listed == ["layer", "layer/opt", "layer/opt/dragoman", "layer/opt/dragoman/model"]
     assert all(str(PurePosixPath(folder).parent) in {*listed, "."} for folder in listed)

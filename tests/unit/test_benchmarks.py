@@ -79,13 +79,13 @@ def test_samples_count_for_the_innermost_function_of_ours() -> None:
         [
             "thread (1): MainThread;main (/a/service/__main__.py:1);marshal (/b/pika/frame.py:7);pack (/c/d.py:1) 3",
             "thread (1): MainThread;main (/a/service/__main__.py:1);decode_frame (/b/pika/frame.py:9) 2",
-            'thread (2): "inference";run (/c/threading.py:1);forward (/a/model/architecture.py:5);mm (/b/x.py:1) 5',
+            'thread (2): "inference";run (/c/threading.py:1);forward (/a/model/network/fast.py:5);mm (/b/x.py:1) 5',
         ]
     )
     assert counts == {
         ("transport", "encoding frames"): 3,
         ("transport", "decoding frames"): 2,
-        ("inference", "model: forward in architecture"): 5,
+        ("inference", "model: forward in fast"): 5,
     }
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from model.architecture import Config, Seq2Seq
 from model.checkpoint import Golden, load_checkpoint, read_goldens, save_checkpoint
 from model.errors import ArchitectureMismatch, GoldenMismatch
 from model.fingerprint import MANIFEST, WEIGHTS, Manifest, architecture_hash, file_digest
-from model.lang import Lang
+from model.network.architecture import Config, Seq2Seq
+from model.network.vocabulary import Lang
 from model.translator import Translator
 
 LANGS = (

@@ -15,9 +15,9 @@ from typer.testing import CliRunner, Result
 from build_model.cli import app as cli
 from build_model.cli import store
 from build_model.image.artifact import GoldensMissing, check
-from model.architecture import Config, Seq2Seq
 from model.checkpoint import save_checkpoint
-from model.lang import Lang
+from model.network.architecture import Config, Seq2Seq
+from model.network.vocabulary import Lang
 
 NOBODY = "127.0.0.1:1"
 COMMANDS = (

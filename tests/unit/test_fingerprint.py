@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from model.errors import ArchitectureMismatch, CheckpointFormatError, ChecksumMismatch
-from model.fingerprint import CODE, MANIFEST, MEANING, WEIGHTS, Manifest, meaningful_source, verify
+from model.fingerprint import CODE, MANIFEST, WEIGHTS, Manifest, code_digests, meaningful_source, verify
+
+MEANING = tuple(code_digests())
 
 
 @pytest.fixture
@@ -19,8 +21,8 @@ def checkpoint(make_checkpoint) -> Path:
 def code(tmp_path: Path) -> Path:
     """A copy of the code, to be changed."""
     folder = tmp_path / "code"
-    folder.mkdir()
     for name in MEANING:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(CODE / name, folder / name)
     return folder
 
@@ -38,9 +40,12 @@ def test_an_untouched_checkpoint_holds(checkpoint: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "old", "new"),
     [
-        ("architecture.py", "heads: int = 4", "heads: int = 8"),
-        ("lang.py", '"↓"', '"v"'),
-        ("normalize.py", '"\\u2019": "\'"', '"\\u2019": "-"'),
+        ("network/architecture.py", "heads: int = 4", "heads: int = 8"),
+        ("network/vocabulary.py", '"↓"', '"v"'),
+        ("network/normalize.py", '"\\u2019": "\'"', '"\\u2019": "-"'),
+        ("network/fast.py", "size**-0.5", "size**-0.4"),
+        ("search.py", "* 2 + 6", "* 2 + 7"),
+        ("segment.py", "Mme|Mmes", "Mme"),
     ],
 )
 def test_a_changed_constant_is_refused_by_file_name_with_both_digests(
@@ -55,6 +60,30 @@ def test_a_changed_constant_is_refused_by_file_name_with_both_digests(
     assert recorded in message
     assert "restamp" in message
     assert all(other not in message for other in MEANING if other != name)
+
+
+def test_every_file_of_the_network_is_in_the_hash_and_nothing_that_only_lies_about(
+    checkpoint: Path, code: Path
+) -> None:
+    for name in (".DS_Store", "__pycache__/rules.cpython-311.pyc"):
+        (code / "network" / name).parent.mkdir(exist_ok=True)
+        (code / "network" / name).write_bytes(b"left by a tool")
+    assert verify(checkpoint, code)
+    (code / "network" / "text").mkdir()
+    for name in ("rules.py", "text/abbreviations.txt"):
+        (code / "network" / name).write_text("added = 1\n", encoding="utf-8")
+        with pytest.raises(ArchitectureMismatch, match=f"network/{name}"):
+            verify(checkpoint, code)
+        (code / "network" / name).unlink()
+    (code / "network" / "normalize.py").unlink()
+    with pytest.raises(ArchitectureMismatch, match=r"network/normalize\.py is missing"):
+        verify(checkpoint, code)
+
+
+def test_a_file_that_is_no_python_is_named(checkpoint: Path, code: Path) -> None:
+    (code / "network" / "rules.py").write_text("def", encoding="utf-8")
+    with pytest.raises(CheckpointFormatError, match=r"rules\.py is not Python"):
+        verify(checkpoint, code)
 
 
 @pytest.mark.parametrize("name", MEANING)

@@ -96,13 +96,17 @@ def test_its_context_is_the_same_bytes_each_time(plan: image.Plan) -> None:
 
 def test_a_refusal_lists_each_file_that_differs_and_the_runtime(plan: image.Plan) -> None:
     assert image.differences(plan, pushed(plan)) == []
-    code = {**plan.layers.code, "opt/dragoman/model/lang.py": b"changed", "opt/dragoman/model/new.py": b"new"}
+    code = {
+        **plan.layers.code,
+        "opt/dragoman/model/errors.py": b"changed",
+        "opt/dragoman/model/new.py": b"new",
+    }
     changed = replace(
         plan, layers=artifact.Layers(plan.layers.model, code), runtime=replace(plan.runtime, key="other-runtime")
     )
     ours, theirs = changed.layers.digests(), plan.layers.digests()
     assert image.differences(changed, pushed(plan)) == [
-        f"model/lang.py: {ours['model/lang.py'][:12]} here, {theirs['model/lang.py'][:12]} there",
+        f"model/errors.py: {ours['model/errors.py'][:12]} here, {theirs['model/errors.py'][:12]} there",
         f"model/new.py: {ours['model/new.py'][:12]} here, none there",
         f"runtime: other-runtim here, {plan.runtime.key[:12]} there",
     ]

@@ -8,7 +8,7 @@ import pytest
 
 from model.checkpoint import RELEASED
 from model.errors import CheckpointFormatError
-from model.lang import EOS, SPECIAL_TOKENS, UNK, Lang
+from model.network.vocabulary import EOS, SPECIAL_TOKENS, UNK, Lang
 
 FRENCH = [
     "Je vais dormir.",

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.normalize import normalize
+from model.network.normalize import normalize
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ import torch
 
 from build_model.training.corpus import read_examples
 from build_model.training.golden import step_margins
-from model.architecture import Config, Seq2Seq
 from model.checkpoint import RELEASED, Checkpoint, load_checkpoint
-from model.lang import EOS, PAD, SPECIAL_TOKENS
-from model.normalize import normalize
+from model.network.architecture import Config, Seq2Seq
+from model.network.normalize import normalize
+from model.network.vocabulary import EOS, PAD, SPECIAL_TOKENS
 from model.search import beam_search, greedy, length_limit, pad, search
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"

@@ -153,7 +153,7 @@ def test_a_full_disk_is_one_clear_error(tmp_path: Path) -> None:
 
 def test_restamp_accepts_code_that_changes_no_output(trained: Path, dev, tmp_path: Path) -> None:
     before = Manifest.read(trained)
-    stale = replace(before, code={**before.code, "lang.py": "0" * 64}, architecture="0" * 64)
+    stale = replace(before, code={**before.code, "network/vocabulary.py": "0" * 64}, architecture="0" * 64)
     stale.write(trained)
     done = restamp(trained, dev)
     assert (done.goldens, done.outputs) == (len(load_checkpoint(trained).goldens), len(dev))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from model.checkpoint import RELEASED
-from model.lang import SPECIAL_TOKENS
+from model.network.vocabulary import SPECIAL_TOKENS
 from model.translator import Translator, untranslatable
 
 EVERYDAY = [

@@ -16,7 +16,7 @@ from random import Random
 from typing import Any
 
 from model.errors import DragomanError
-from model.normalize import normalize
+from model.network.normalize import normalize
 
 TUTORIAL = "tutorial"
 TUTORIAL_URL = "https://download.pytorch.org/tutorial/data.zip"

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import torch
 
-from model.architecture import Seq2Seq
 from model.checkpoint import Golden
-from model.lang import BOS, EOS, PAD, UNK, Lang
-from model.normalize import normalize
+from model.network.architecture import Seq2Seq
+from model.network.normalize import normalize
+from model.network.vocabulary import BOS, EOS, PAD, UNK, Lang
 from model.search import greedy, pad, search
 from model.segment import segment
 

@@ -29,12 +29,12 @@ from build_model.training.evaluation import Scores, evaluate, outputs_digest, re
 from build_model.training.golden import choose_goldens
 from build_model.training.noise import retype
 from build_model.training.plot import plot_training
-from model.architecture import Config, Seq2Seq
 from model.checkpoint import load_checkpoint, save_checkpoint
 from model.errors import CheckpointFormatError, DragomanError
 from model.fingerprint import MANIFEST, lang_file
-from model.lang import BOS, PAD, Lang
-from model.normalize import normalize
+from model.network.architecture import Config, Seq2Seq
+from model.network.normalize import normalize
+from model.network.vocabulary import BOS, PAD, Lang
 from model.search import greedy, pad
 from model.translator import Translator, translate_sentences
 
