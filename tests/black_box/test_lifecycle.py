@@ -309,7 +309,7 @@ def test_a_second_deploy_at_the_same_time_is_refused_until_unlocked(
     place: Place, second: Version, engine: Engine
 ) -> None:
     from build_model.engine import ContainerSpec  # noqa: PLC0415
-    from build_model.operation.deploy import WHAT, WHEN, WHO, lock_name  # noqa: PLC0415 (what a lock looks like)
+    from build_model.operation.lock import WHAT, WHEN, WHO, lock_name  # noqa: PLC0415 (what a lock looks like)
 
     labels = {WHO: "somebody@elsewhere", WHEN: "2026-01-01T00:00:00+00:00", WHAT: "deploy 9.9.9"}
     labels |= {"dragoman.deployment": place.name, "dragoman.role": "lock"}

@@ -7,7 +7,9 @@ import pytest
 from build_model.engine import Container
 from build_model.image.reference import Reference
 from build_model.operation import deploy
-from build_model.operation.deploy import Deployment, NoPrevious, Running, plan
+from build_model.operation.deploy import NoPrevious
+from build_model.operation.plan import Deployment, Running, plan
+from build_model.operation.status import Status
 
 DIGEST_1, DIGEST_2 = "sha256:" + "1" * 64, "sha256:" + "2" * 64
 ONE = Reference("127.0.0.1:5000", "dragoman/fra-eng", "1.0.0", DIGEST_1)
@@ -142,6 +144,6 @@ def test_the_plan_reads_as_lines_and_holds_no_password() -> None:
 
 
 def test_the_status_shows_no_password() -> None:
-    status = deploy.Status("dragoman", Running.of(running_after(WANTED)), None)
+    status = Status("dragoman", Running.of(running_after(WANTED)), None)
     assert "secret" not in str(status.facts()) + str(status.rows()) + str(status.encode())
     assert ("queue", "rpc_queue at amqp://user@10.0.0.1/%2F") in status.facts()

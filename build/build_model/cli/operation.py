@@ -24,7 +24,8 @@ from build_model.cli.options import (
 from build_model.engine import Engine
 from build_model.image import image
 from build_model.operation import deploy as deploying
-from build_model.operation import rpc, smoke
+from build_model.operation import lock, rpc, smoke
+from build_model.operation.plan import Deployment
 
 DEPLOYMENT = "dragoman"
 
@@ -84,7 +85,7 @@ def deploy(
     """
     settings = _settings(env or [])
     with reported(as_json=as_json):
-        wanted = deploying.Deployment(
+        wanted = Deployment(
             name=name,
             image=deploying.resolve(version, repository, registry),
             registry=registry,
@@ -131,12 +132,12 @@ def status(name: Name = DEPLOYMENT, as_json: Json = False) -> None:
 def unlock(name: Name = DEPLOYMENT, as_json: Json = False) -> None:
     """Remove the lock that a deploy left when it was cut off."""
     with reported(as_json=as_json):
-        lock = deploying.Deployer(Engine.connect(), report.silent()).unlock(name)
-        held = {label: lock.labels[label] for label in (deploying.WHO, deploying.WHEN, deploying.WHAT)} if lock else {}
-        if lock is None and not as_json:
+        found = deploying.Deployer(Engine.connect(), report.silent()).unlock(name)
+        held = {label: found.labels[label] for label in (lock.WHO, lock.WHEN, lock.WHAT)} if found else {}
+        if found is None and not as_json:
             print(f"{name} was not locked.")
             return
-        print_object({"unlocked": lock is not None, **held}, as_json=as_json)
+        print_object({"unlocked": found is not None, **held}, as_json=as_json)
 
 
 @group.command(name="smoke")
@@ -204,7 +205,7 @@ def _settings(pairs: list[str]) -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in pairs)
 
 
-def _deploy(wanted: deploying.Deployment, what: str, *, as_json: bool) -> None:
+def _deploy(wanted: Deployment, what: str, *, as_json: bool) -> None:
     done = deploying.Deployer(Engine.connect(), progress_for(as_json)).deploy(wanted, what)
     if as_json:
         report.print_object(done.encode())

@@ -19,8 +19,8 @@ from build_model.cli.options import (
     queue_name,
     reported,
 )
-from build_model.operation import deploy as deploying
 from build_model.operation import quarantine, rpc
+from build_model.operation.audit import Audit
 
 Reason = Annotated[
     str | None, typer.Option(metavar="REASON", help="Only messages with this reason, as `list` shows it.")
@@ -96,7 +96,7 @@ def quarantine_requeue(
             limit=limit,
             reply_to=reply_to,
             dry_run=dry_run,
-            audit=deploying.Audit.default(),
+            audit=Audit.default(),
             progress=progress_for(as_json),
         )
         if as_json:
@@ -124,7 +124,5 @@ def quarantine_purge(
         if count and not yes:
             which = f"those with reason {reason} among the {messages(count)}" if reason else messages(count)
             typer.confirm(f"Remove {which} in {name} for good?", abort=True, err=True)
-        removed = quarantine.purge(
-            broker, queue, reason=reason, audit=deploying.Audit.default(), progress=progress_for(as_json)
-        )
+        removed = quarantine.purge(broker, queue, reason=reason, audit=Audit.default(), progress=progress_for(as_json))
         print_object({"queue": name, "removed": removed}, as_json=as_json)

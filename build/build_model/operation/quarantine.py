@@ -13,7 +13,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from build_model.operation.deploy import Audit
+from build_model.operation.audit import Audit
 from build_model.operation.rpc import DIRECT_REPLY_TO, Broker, Held, Message
 from build_model.report import Progress
 

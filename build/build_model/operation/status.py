@@ -1,0 +1,80 @@
+"""What ``build-model status`` shows of a deployment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from build_model.engine import Container
+from build_model.image.reference import Reference
+from build_model.operation.labels import version_of
+from build_model.operation.lock import WHAT, WHEN, WHO
+from build_model.operation.plan import Running
+from build_model.operation.rpc import without_password
+
+
+@dataclass(frozen=True)
+class Status:
+    """What ``build-model status`` shows. ``reference`` is None when nothing is deployed."""
+
+    name: str
+    running: Running | None
+    lock: Container | None
+
+    @property
+    def reference(self) -> Reference | None:
+        """The image of the newest replica."""
+        return self.running.deployment.image if self.running else None
+
+    @property
+    def replicas(self) -> tuple[Container, ...]:
+        """All replicas, newest first."""
+        return self.running.replicas if self.running else ()
+
+    def facts(self) -> list[tuple[str, str]]:
+        """For a person: what isn't about one replica."""
+        facts = []
+        if self.running:
+            queue = self.running.deployment.environment.get("RPC_QUEUE", "rpc_queue")
+            broker = without_password(self.running.deployment.environment["AMQP_URL"])
+            facts += [("rollback to", str(self.running.previous or "nothing")), ("queue", f"{queue} at {broker}")]
+        if self.lock:
+            facts.append(
+                ("locked", f"by {self.lock.labels[WHO]} since {self.lock.labels[WHEN]}: {self.lock.labels[WHAT]}")
+            )
+        return facts
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """For a person: name, version, state, restarts and start of each replica."""
+        return [
+            (
+                one.name,
+                version_of(one),
+                " ".join(filter(None, (one.status, one.health))),
+                str(one.restarts),
+                one.started_at[:19],
+            )
+            for one in self.replicas
+        ]
+
+    def encode(self) -> dict[str, Any]:
+        """For ``--json``."""
+        previous = self.running.previous if self.running else None
+        return {
+            "name": self.name,
+            "reference": str(self.reference) if self.reference else None,
+            "version": self.reference.tag if self.reference else None,
+            "previous": str(previous) if previous else None,
+            "replicas": [
+                {
+                    "name": one.name,
+                    "version": version_of(one),
+                    "status": one.status,
+                    "health": one.health,
+                    "restarts": one.restarts,
+                    "started_at": one.started_at,
+                }
+                for one in self.replicas
+            ],
+            "lock": {label: self.lock.labels[label] for label in (WHO, WHEN, WHAT)} if self.lock else None,
+        }
