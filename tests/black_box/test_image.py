@@ -31,12 +31,16 @@ model/translator.py
 service/__init__.py
 service/__main__.py
 service/batcher.py
+service/connection.py
 service/consumer.py
 service/health.py
+service/intake.py
 service/ledger.py
+service/link.py
 service/log.py
 service/message.py
 service/metrics.py
+service/outlet.py
 service/settings.py
 """
 """All that is under /opt/dragoman, written by hand: whatever else gets in is noticed here."""
