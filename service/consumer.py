@@ -1,56 +1,41 @@
-"""The RabbitMQ side of the service: connections, deliveries, confirms, acks, quarantine, drain.
+"""The service at work: what comes from the broker to the inference thread, what comes of it back, until the end.
 
-The only module that knows pika; its exceptions end here. Two connections on one loop: requests come in and acks go out
-on the first, replies go out on the second, so that an alarm, which stops the broker reading what publishes, stops no
-ack. What to do is decided by the ledger and by `message`; the classes here carry it out:
+What to do is decided by the ledger and by `message`; the two sides carry it out. Two connections on one loop: requests
+come in and acks go out on the first, replies go out on the second, so that an alarm, which stops the broker reading
+what publishes, stops no ack.
 
-    Link       a connection that is opened again, for ever
-    Intake     declares the queues, consumes, acks
-    Outlet     publishes in confirm mode
     Consumer   the states: serve, then drain or panic, then close
+    Intake     finds or declares the queues, consumes, acks
+    Outlet     publishes in confirm mode
+    Link       a connection that is opened again, for ever
+
+Nothing here knows the broker's library; those three and `connection` do.
 """
 
 import os
-import random
-import re
-import ssl
-import struct
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
-import pika
-import pika.channel
-import pika.data
-from pika.adapters.select_connection import IOLoop
-from pika.exceptions import (
-    AMQPError,
-    ChannelClosedByBroker,
-    ConnectionClosedByBroker,
-)
-
 from model.errors import DragomanError
 from service import log
 from service.batcher import Batcher, Job, Outcome, Translation
+from service.connection import ACCESS_REFUSED, NOT_ALLOWED, Loss, connection_parameters
 from service.health import Vitals
-from service.ledger import Ack, Entry, Ledger, Publication, Purpose
+from service.intake import Intake
+from service.ledger import Entry, Ledger, Publication, Purpose
+from service.link import Link, event_loop
 from service.message import Delivery, Erroneous, Message, Replies, Request, Retry, again, examine, has_usable_reply_to
 from service.metrics import Metrics
-from service.settings import Settings, SettingsError
+from service.outlet import Outlet
+from service.settings import Settings
 
 EXIT_DRAINED, EXIT_ERRONEOUS_INPUT, EXIT_DRAIN_DEADLINE = 0, 65, 75
-
-HEARTBEAT_SECONDS = 20
-TCP_USER_TIMEOUT_MS = 20_000
-BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 0.5, 30.0
 BEAT_SECONDS = 5.0
-ACCESS_REFUSED, NOT_FOUND, PRECONDITION_FAILED, CONNECTION_FORCED, NOT_ALLOWED = 403, 404, 406, 320, 530
-MOST_DECLARATIONS = 4  # of one queue in a row, against others who create and delete it
 
 
 class BrokerUnreachable(DragomanError):
@@ -63,489 +48,6 @@ class AccessRefused(DragomanError):
     """The broker doesn't let this user in, or not at what the service needs."""
 
     exit_code: ClassVar[int] = 77
-
-
-def connection_parameters(settings: Settings, name: str) -> Any:
-    """What pika needs to connect; ``name`` is shown among the broker's connections.
-
-    Raises:
-        SettingsError: the URL can't be used, or asks for a connection to a broker that isn't verified.
-    """
-    try:
-        parameters = pika.URLParameters(settings.amqp_url)
-    except (ValueError, TypeError, SyntaxError, AttributeError, OSError) as error:
-        # Only files and certificates are worth repeating; what else there is to say may hold the password.
-        detail = f" ({error})" if isinstance(error, OSError) else ""
-        raise SettingsError(
-            f"AMQP_URL can't be used{detail}. Expected amqp[s]://user:password@host:port/vhost with pika's URL options."
-        ) from None
-    if parameters.ssl_options is not None:
-        context = parameters.ssl_options.context
-        if context.verify_mode is not ssl.CERT_REQUIRED or not context.check_hostname:
-            raise SettingsError("AMQP_URL's ssl_options don't verify the broker. Leave `protocol` out of them.")
-    if parameters.heartbeat is None:
-        parameters.heartbeat = HEARTBEAT_SECONDS
-    if parameters.tcp_options is None:
-        parameters.tcp_options = {"TCP_USER_TIMEOUT": TCP_USER_TIMEOUT_MS}
-    parameters.client_properties = {"connection_name": name}
-    return parameters
-
-
-def guard_decoder() -> None:
-    """Makes pika survive header values that Python can't hold.
-
-    pika 1.4.4 raises inside its decoder on a timestamp past the year 9999 (pika issue 1698) and on tables nested
-    hundreds deep. The connection is lost, the message comes again, and so for ever. To be removed with the first
-    release that decodes both.
-    """
-    decode = pika.data.decode_value
-
-    def decode_value(encoded: bytes, offset: int) -> tuple[Any, int]:
-        try:
-            value: tuple[Any, int] = decode(encoded, offset)
-            return value
-        except (ValueError, OverflowError, OSError, RecursionError):
-            return _decode_oddity(encoded, offset)
-
-    pika.data.decode_value = decode_value
-
-
-def _decode_oddity(encoded: bytes, offset: int) -> tuple[Any, int]:
-    """A header value that pika can't decode, and where it ends: the bare number, or a note in place of a table."""
-    match encoded[offset : offset + 1]:
-        case b"T":
-            return struct.unpack_from(">Q", encoded, offset + 1)[0], offset + 9
-        case b"A" | b"F":
-            (length,) = struct.unpack_from(">I", encoded, offset + 1)
-            return "dropped, nested too deep", offset + 5 + length
-    raise  # noqa: PLE0704 - called while the exception is handled
-
-
-def _causes(error: BaseException) -> Iterable[BaseException]:
-    """An exception of pika's and those it wraps, the innermost first."""
-    inner = [*getattr(error, "exceptions", ())[-1:], getattr(error, "exception", None), *error.args[:1]]
-    for cause in inner:
-        if isinstance(cause, BaseException):
-            yield from _causes(cause)
-    yield error
-
-
-def _reason(error: BaseException) -> str:
-    """Why a connection or channel ended, in a few words."""
-    cause = next(iter(_causes(error)))
-    return f"{type(cause).__name__}: {cause}" if str(cause) else type(cause).__name__
-
-
-def _reply_code(error: BaseException) -> int | None:
-    """The code with which the broker closed a connection or channel, None where it wasn't the broker.
-
-    While a connection is being opened, pika keeps the code only in the text of an exception of its own.
-    """
-    for cause in _causes(error):
-        if isinstance(cause, ChannelClosedByBroker | ConnectionClosedByBroker):
-            return int(cause.reply_code)
-        if found := re.match(r"ConnectionClosedByBroker: \((\d+)\)", str(cause)):
-            return int(found[1])
-    return None
-
-
-class Channel(pika.channel.Channel):  # type: ignore[misc]
-    """A channel that leaves alone what is delivered after a cancel: it returns to the queue when the channel closes.
-
-    Pika rejects each of these messages: so many commands to a quorum queue that the last acks may be held back and
-    forgotten, as the ledger explains.
-    """
-
-    def _on_deliver(self, method_frame: Any, header_frame: Any, body: bytes) -> None:
-        if method_frame.method.consumer_tag not in self._cancelled:
-            super()._on_deliver(method_frame, header_frame, body)
-
-
-class Connection(pika.SelectConnection):  # type: ignore[misc]
-    """A connection that sends a burst of messages as one, where pika makes a system call of each frame, three a
-    message (43 % of the service's processor time beside the model, by a profile); and that doesn't take an exception in
-    a callback of ours for a broken link."""
-
-    raised: Callable[[BaseException], None]
-    _burst: list[bytes] | None = None
-
-    @contextmanager
-    def burst(self) -> Iterator[None]:
-        """Holds frames back until the end of the block."""
-        self._burst = []
-        try:
-            yield
-        finally:
-            frames, self._burst = self._burst, None
-            if frames:
-                self._output_marshaled_frames(frames)
-
-    def _create_channel(self, channel_number: int, on_open_callback: Callable[[Any], None] | None) -> Channel:
-        return Channel(self, channel_number, on_open_callback)
-
-    def _output_marshaled_frames(self, marshaled_frames: Sequence[bytes]) -> None:
-        if self._burst is None:
-            super()._output_marshaled_frames([b"".join(marshaled_frames)])
-        else:
-            self._burst.extend(marshaled_frames)
-
-    def _proto_data_received(self, data: bytes) -> None:
-        try:
-            super()._proto_data_received(data)
-        except AMQPError:
-            raise
-        except Exception as error:
-            self.raised(error)
-            raise
-
-
-class Link:
-    """A connection that is opened again, with full jitter, for as long as the service runs.
-
-    Args:
-        opened: called with each new connection.
-        lost: called when an open connection is gone, after its channels were told.
-        failed: called with the reason of each failure to connect and of each loss, before the next attempt is made.
-        raised: called with an exception of our own callbacks.
-    """
-
-    def __init__(
-        self,
-        loop: Any,
-        parameters: Any,
-        *,
-        opened: Callable[[Any], None],
-        lost: Callable[[], None],
-        failed: Callable[[BaseException], None],
-        raised: Callable[[BaseException], None],
-    ) -> None:
-        self._loop = loop
-        self._parameters = parameters
-        self._opened = opened
-        self._lost = lost
-        self._failed = failed
-        self._raised = raised
-        self._connection: Any = None
-        self._attempts = 0
-        self._retry: Any = None
-        self._closed: Callable[[], None] | None = None
-        self._abandoned = False
-
-    def open(self) -> None:
-        """Starts connecting."""
-        self._retry = None
-        self._connection = Connection(
-            self._parameters,
-            on_open_callback=self._on_open,
-            on_open_error_callback=lambda _, error: self._again(error),
-            on_close_callback=lambda _, error: self._on_close(error),
-            custom_ioloop=self._loop,
-        )
-        self._connection.raised = self._raised
-
-    def works(self) -> None:
-        """The connection does what it is for: the next failure is the first."""
-        self._attempts = 0
-
-    def hasten(self) -> None:
-        """Makes the next attempt now, if one is waited for: the broker was reached by another link."""
-        if self._retry is not None and self._closed is None:
-            self._loop.remove_timeout(self._retry)
-            self._retry = self._loop.call_later(0, self.open)
-
-    def restart(self) -> None:
-        """Gives the connection up for a new one."""
-        if self._connection is not None and self._connection.is_open:
-            self._connection.close()
-
-    def close(self, closed: Callable[[], None]) -> None:
-        """Ends the connection in order, and calls ``closed`` when it is gone."""
-        self._closed = closed
-        if self._retry is not None:
-            self._loop.remove_timeout(self._retry)
-        connection = self._connection
-        if connection is not None and connection.is_open:
-            connection.close()
-        elif connection is None or not (connection.is_closing or connection.is_closed):
-            # One that is being opened is left to the end of the process: pika 1.4.4 can't abort it (it asserts).
-            self._abandoned = True
-            closed()
-        # else its last callback is to come
-
-    def _on_open(self, connection: Any) -> None:
-        if not self._abandoned:
-            self._opened(connection)
-
-    def _on_close(self, error: BaseException) -> None:
-        self._lost()
-        self._again(error)
-
-    def _again(self, error: BaseException) -> None:
-        self._connection = None
-        if self._closed is not None:
-            if not self._abandoned:
-                self._closed()
-            return
-        self._failed(error)
-        bound_seconds = min(LONGEST_BACKOFF_SECONDS, BACKOFF_SECONDS * 2**self._attempts)
-        self._attempts = min(self._attempts + 1, 16)
-        self._retry = self._loop.call_later(random.uniform(0, bound_seconds), self.open)
-
-
-class Declaration:
-    """Finds or declares queues, each on channels that are thrown away: the broker closes a channel with every "no"."""
-
-    def __init__(
-        self,
-        connection: Any,
-        queues: Iterable[tuple[str, str]],
-        done: Callable[[], None],
-        failed: Callable[[BaseException], None],
-    ) -> None:
-        self._connection = connection
-        self._queues = list(queues)
-        self._done = done
-        self._failed = failed
-        self._tries = 0
-
-    def start(self) -> None:
-        """Takes the next queue, if there is one."""
-        if not self._queues:
-            self._done()
-            return
-        self._tries = 0
-        self._declare(passive=True)
-
-    def _declare(self, passive: bool) -> None:
-        self._tries += 1
-        queue, kind = self._queues[0]
-        options: dict[str, Any] = {"passive": True}
-        if not passive:
-            queue_type = "quorum" if kind == "quorum" else "classic"
-            options = {"durable": kind != "transient", "arguments": {"x-queue-type": queue_type}}
-
-        def opened(channel: Any) -> None:
-            channel.queue_declare(queue, callback=lambda _: self._is_there(channel), **options)
-
-        channel = self._connection.channel(on_open_callback=opened)
-        channel.add_on_close_callback(lambda _, reason: self._closed(reason, passive))
-
-    def _is_there(self, channel: Any) -> None:
-        channel.close()
-        self._queues.pop(0)
-        self.start()
-
-    def _closed(self, reason: BaseException, passive: bool) -> None:
-        if not isinstance(reason, ChannelClosedByBroker):
-            return  # by us, or with its connection, and the link says so
-        if passive and reason.reply_code == NOT_FOUND and self._tries < MOST_DECLARATIONS:
-            self._declare(passive=False)
-        elif not passive and reason.reply_code == PRECONDITION_FAILED:
-            self._declare(passive=True)  # somebody was quicker, and declared it their way
-        else:
-            self._failed(reason)
-
-
-class Intake:
-    """The consuming side. It takes one message at a time until one comes that was never delivered before: an instance
-    that starts doesn't know what the last one died of, and nothing else must be at risk with that.
-
-    Args:
-        delivered: called with each delivery.
-        changed: called when ``consuming`` changed.
-        closed: called when the channel is gone, and with it all its tags.
-    """
-
-    def __init__(
-        self,
-        link: Callable[..., Link],
-        settings: Settings,
-        *,
-        delivered: Callable[[Delivery], None],
-        changed: Callable[[], None],
-        closed: Callable[[], None],
-        failed: Callable[[BaseException], None],
-    ) -> None:
-        self.link = link(opened=self._connected, lost=self._disconnected, failed=failed)
-        self._settings = settings
-        self._delivered = delivered
-        self._changed = changed
-        self._closed = closed
-        self._failed = failed
-        self._connection: Any = None
-        self._channel: Any = None
-        self._consumer_tag: str | None = None
-        self._ending = False
-        self.cautious = True
-        self.consuming = False
-
-    def widen(self) -> None:
-        """Takes as many messages at a time as the settings allow."""
-        self.cautious = False
-        if not self._ending:
-            # The message in hand is unacked, so the narrow consumer gets no other before it is cancelled.
-            self._channel.basic_cancel(self._consumer_tag, callback=lambda _: None)
-            self._consume()
-
-    def end(self) -> None:
-        """Takes no more messages."""
-        self._ending = True
-        self.consuming = False
-        if self._consumer_tag is not None and self._channel.is_open:
-            self._channel.basic_cancel(self._consumer_tag, callback=lambda _: None)
-
-    def ack(self, acks: Iterable[Ack]) -> None:
-        """Acks on the channel that delivered; a channel that is closing takes its tags with it."""
-        if self._channel is not None and self._channel.is_open:
-            with self._connection.burst():
-                for ack in acks:
-                    self._channel.basic_ack(ack.tag, ack.multiple)
-
-    def _connected(self, connection: Any) -> None:
-        self._connection = connection
-        self._declare()
-
-    def _disconnected(self) -> None:
-        self._connection = None
-
-    def _declare(self) -> None:
-        settings = self._settings
-        quarantine_type = "quorum" if settings.rpc_queue_type == "quorum" else "classic"
-        queues = [(settings.quarantine_queue, quarantine_type), (settings.rpc_queue, settings.rpc_queue_type)]
-        Declaration(self._connection, queues, self._declared, self._refused).start()
-
-    def _declared(self) -> None:
-        if self._channel is not None:  # the queue was deleted, and what is in hand is still answered
-            self._start()
-            return
-        self._channel = self._connection.channel(on_open_callback=lambda _: self._start())
-        self._channel.add_on_close_callback(lambda _, reason: self._channel_closed(reason))
-        self._channel.add_on_cancel_callback(self._cancelled)
-
-    def _start(self) -> None:
-        if not self._ending:
-            self.cautious = True
-            self._consume()
-
-    def _consume(self) -> None:
-        self._channel.basic_qos(prefetch_count=1 if self.cautious else self._settings.prefetch)
-        self._consumer_tag = self._channel.basic_consume(
-            self._settings.rpc_queue, on_message_callback=self._on_message, callback=lambda _: self._on_consuming()
-        )
-
-    def _on_consuming(self) -> None:
-        if not self._ending:
-            self.link.works()
-            self.consuming = True
-            self._changed()
-
-    def _on_message(self, _: Any, method: Any, properties: Any, body: bytes) -> None:
-        self._delivered(
-            Delivery(method.delivery_tag, method.redelivered, method.routing_key, properties, body, time.monotonic())
-        )
-
-    def _cancelled(self, frame: Any) -> None:
-        if frame.method.consumer_tag == self._consumer_tag and not self._ending:
-            log.warning("the request queue was deleted; declaring it again", queue=self._settings.rpc_queue)
-            self._consumer_tag = None
-            self.consuming = False
-            self._changed()
-            self._declare()
-
-    def _channel_closed(self, reason: BaseException) -> None:
-        self._channel = self._consumer_tag = None
-        self.consuming = False
-        self._closed()
-        self._changed()
-        if isinstance(reason, ChannelClosedByBroker):
-            self._refused(reason)
-
-    def _refused(self, reason: BaseException) -> None:
-        self._failed(reason)
-        self.link.restart()
-
-
-class Outlet:
-    """The publishing side, in confirm mode.
-
-    Args:
-        opened: called when a channel is there; its messages count from 1.
-        changed: called when ``ready`` or ``blocked`` changed.
-        closed: called when the channel is gone, with the reason, and whether the broker objected to a message.
-        confirmed: called with a sequence number, whether it means all up to it, and whether the broker took them.
-        returned: called with the routing key of a message that was returned.
-    """
-
-    def __init__(
-        self,
-        link: Callable[..., Link],
-        *,
-        opened: Callable[[], None],
-        changed: Callable[[], None],
-        closed: Callable[[BaseException, bool], None],
-        confirmed: Callable[[int, bool, bool], None],
-        returned: Callable[[str | bytes], None],
-        failed: Callable[[BaseException], None],
-    ) -> None:
-        self.link = link(opened=self._connected, lost=self._disconnected, failed=failed)
-        self._opened = opened
-        self._changed = changed
-        self._closed = closed
-        self._confirmed = confirmed
-        self._returned = returned
-        self._connection: Any = None
-        self._channel: Any = None
-        self.ready = False
-        self.blocked = False
-
-    def publish(self, messages: Iterable[Message]) -> None:
-        """Publishes to the default exchange, in this order; only while ``ready``."""
-        with self._connection.burst():
-            for message in messages:
-                properties = pika.BasicProperties(**message.properties)
-                self._channel.basic_publish("", message.routing_key, message.body, properties, message.mandatory)
-
-    def _connected(self, connection: Any) -> None:
-        self._connection = connection
-        connection.add_on_connection_blocked_callback(lambda *_: self._block(True))
-        connection.add_on_connection_unblocked_callback(lambda *_: self._block(False))
-        self._open_channel()
-
-    def _disconnected(self) -> None:
-        self._connection = None
-        self._block(False)
-
-    def _block(self, blocked: bool) -> None:
-        if blocked != self.blocked:
-            self.blocked = blocked
-            self._changed()
-
-    def _open_channel(self) -> None:
-        self._channel = self._connection.channel(on_open_callback=self._select)
-        self._channel.add_on_close_callback(lambda _, reason: self._channel_closed(reason))
-        self._channel.add_on_return_callback(lambda _, method, *__: self._returned(method.routing_key))
-
-    def _select(self, channel: Any) -> None:
-        channel.confirm_delivery(self._on_confirm, callback=lambda _: self._selected())
-
-    def _selected(self) -> None:
-        self.link.works()
-        self.ready = True
-        self._opened()
-        self._changed()
-
-    def _on_confirm(self, frame: Any) -> None:
-        method = frame.method
-        self._confirmed(method.delivery_tag, method.multiple, isinstance(method, pika.spec.Basic.Ack))
-
-    def _channel_closed(self, reason: BaseException) -> None:
-        # By the broker, with the channel or with the whole connection: some messages cost even that.
-        code = _reply_code(reason)
-        self.ready = False
-        self._closed(reason, code not in {None, CONNECTION_FORCED})
-        self._changed()
-        if isinstance(reason, ChannelClosedByBroker):
-            self._open_channel()
 
 
 class State(Enum):
@@ -585,8 +87,8 @@ class Consumer:
         self._vitals = vitals
         self._metrics = metrics
         self._ledger = Ledger(most_scattered=settings.prefetch // 2)
-        self._loop = IOLoop()
-        self._loop.add_handler(stop_file, lambda *_: self._stop_asked(stop_file), IOLoop.READ)
+        self._loop = event_loop()
+        self._loop.add_handler(stop_file, lambda *_: self._stop_asked(stop_file), self._loop.READ)
         self._batcher = Batcher(
             translate,
             settings.max_batch,
@@ -671,11 +173,11 @@ class Consumer:
         self._ledger.publishing_opened()
         self._send_publications()
 
-    def _publishing_closed(self, reason: BaseException, by_broker: bool) -> None:
-        if by_broker and _reply_code(reason) == ACCESS_REFUSED:
-            self._link_failed("replies", reason)
+    def _publishing_closed(self, loss: Loss, by_broker: bool) -> None:
+        if by_broker and loss.code == ACCESS_REFUSED:
+            self._link_failed("replies", loss)
         elif by_broker and self._state is not State.CLOSE:
-            log.warning("the broker closed the publishing channel; publishing once more", reason=_reason(reason))
+            log.warning("the broker closed the publishing channel; publishing once more", reason=loss.reason)
         self._failed_publications(self._ledger.publishing_closed(by_broker))
 
     def _confirmed(self, sequence: int, multiple: bool, taken: bool) -> None:
@@ -696,10 +198,10 @@ class Consumer:
             self._returned_replies += 1
             self._metrics.returned()
 
-    def _link_failed(self, connection: str, error: BaseException) -> None:
+    def _link_failed(self, connection: str, loss: Loss) -> None:
         """A connection couldn't be opened, was lost, or is of no use; ``connection`` says which."""
-        reason = _reason(error)
-        if _reply_code(error) in {ACCESS_REFUSED, NOT_ALLOWED}:
+        reason = loss.reason
+        if loss.code in {ACCESS_REFUSED, NOT_ALLOWED}:
             self._fail(
                 AccessRefused(f"The broker refused access ({reason}). Check user, virtual host and permissions.")
             )

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import pytest
 from pika.adapters.select_connection import IOLoop
 
-from service.consumer import Link, connection_parameters
+from service.connection import connection_parameters
+from service.link import Link
 from service.settings import Settings
 
 
@@ -29,7 +30,7 @@ class Attempts:
 
 @pytest.fixture
 def attempts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Attempts]:
-    monkeypatch.setattr("service.consumer.BACKOFF_SECONDS", 60.0)
+    monkeypatch.setattr("service.link.BACKOFF_SECONDS", 60.0)
     monkeypatch.setattr(random, "uniform", lambda _, most: most)  # the longest wait that jitter can give: 30 s
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
