@@ -12,10 +12,10 @@ from functools import partial
 from typing import Any, Self
 
 import pika
+from patience import until
 from pika.adapters.select_connection import IOLoop
 
 from .books import Books, Key
-from .patience import until
 
 logging.getLogger("pika").setLevel(logging.CRITICAL)  # a client of a broker that is killed has much to say
 

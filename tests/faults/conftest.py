@@ -13,6 +13,7 @@ from dataclasses import asdict
 from typing import Any
 
 import pytest
+from broker.node import BrokerNode, NodeUnavailable
 from images import ROOT, Version, missing
 from proxy import Proxy
 from rich.console import Console
@@ -21,7 +22,6 @@ from rich.table import Table
 from build_model.engine import Engine
 
 from .books import Books
-from .broker_node import BrokerNode, NodeUnavailable
 from .client import Client
 from .fleet import Replica, through
 from .rows import ROWS

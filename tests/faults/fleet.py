@@ -8,11 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
+from patience import until
 from proxy import Proxy
 
 from build_model.engine import ContainerSpec, Engine
-
-from .patience import until
 
 READY_SECONDS = 60.0
 MEGABYTE = 1_000_000

@@ -4,11 +4,11 @@ from typing import Any
 
 import pika
 import pytest
+from broker.node import BrokerNode
+from patience import until
 
-from .broker_node import BrokerNode
 from .client import Client
 from .conftest import Start, free_port
-from .patience import until
 from .rows import case, fault
 from .texts import SENTENCE, sentences
 

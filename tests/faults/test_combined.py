@@ -7,9 +7,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import pytest
+from broker.node import BrokerNode
 from proxy import Proxy
 
-from .broker_node import BrokerNode
 from .client import Client
 from .conftest import Start
 from .rows import fault

@@ -4,12 +4,12 @@ import time
 from typing import Any
 
 import pytest
+from broker.node import BrokerNode
+from patience import until
 from proxy import Proxy
 
-from .broker_node import BrokerNode
 from .client import Client
 from .conftest import Start
-from .patience import until
 from .rows import case, fault
 from .texts import SENTENCE, paragraphs, sentences
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from black_box.test_guard import CHECKPOINT, change_golden, flip_bit, truncate_lang
+from broker.node import deploy_local
 from images import ROOT, Derive, Version, missing
 
 from build_model.engine import Engine
 
-from .broker_node import deploy_local
 from .client import Client
 from .conftest import Start
 from .rows import case, fault

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from broker.node import BrokerNode
 from images import Version
 from raw_headers import RawTable
 
 from build_model.engine import Engine
 
-from .broker_node import BrokerNode
 from .client import Client
 from .conftest import Start, starting
 from .fleet import Replica

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from broker.node import BrokerNode
+from patience import until
 
-from .broker_node import BrokerNode
 from .client import Client
 from .conftest import Start, free_port
-from .patience import until
 from .rows import case, fault
 from .texts import SENTENCE, paragraphs, sentences
 

@@ -12,8 +12,7 @@ from types import ModuleType
 from typing import Self
 
 from images import ROOT
-
-from .patience import until
+from patience import until
 
 CONTROL_SECONDS = 60.0
 
