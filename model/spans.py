@@ -1,0 +1,130 @@
+"""Spans: what a translation carries over instead of translating it, found by rule in French or English text.
+
+    n   numbers, prices, times, dates, ordinals, measures: rewritten from French to English typography, digits in order
+    x   links, addresses, placeholders, tags, codes, phone numbers, emoji: the same in every language, byte for byte
+
+In the sentence that the network reads, each stands as a slot, ``⟦n1⟧`` or ``⟦x1⟧``, numbered by kind from 1:
+
+    Livré le 3 mai à 14h30 pour 7,50 € : https://exemple.fr     what people write
+    Livré le ⟦n1⟧ à ⟦n2⟧ pour ⟦n3⟧ : ⟦x1⟧                       what the network reads
+    May 3, 14:30, €7.50, https://exemple.fr                     what stands in the reply
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from model.carried import AFTER_NUMBERS, BEFORE_NUMBERS, SIGNS
+from model.numbers import ENGLISH, ENGLISH_PLAIN, FRENCH, FRENCH_PLAIN, Rule, value
+
+MOST: Final = {"n": 9, "x": 6, "p": 6}  # slots of each kind that a sentence can hold
+
+SLOT: Final = re.compile("⟦([nxp])([1-9])⟧")
+
+
+@dataclass(frozen=True)
+class Span:
+    """What is carried over from ``text[start:end]``.
+
+    Attributes:
+        kind: ``n``, ``x`` or ``p``.
+        text: what stands in the source.
+        target: what stands in the reply.
+    """
+
+    start: int
+    end: int
+    kind: str
+    text: str
+    target: str
+
+
+def find(text: str, language: str = "fra") -> list[Span]:
+    """The spans of a raw line, in order; none overlaps another.
+
+    Args:
+        language: ``fra`` or ``eng``, the typography of its numbers; English ones stay as they are.
+    """
+    if _SIGNS.search(text) is None:
+        return []
+    pattern, rules = _SCANNERS[language]
+    found = []
+    at = 0
+    while (match := pattern.search(text, at)) is not None:
+        start, end = match.span()
+        at = max(end, start + 1)
+        name = match.lastgroup
+        assert name is not None
+        if (rule := rules.get(name)) is not None:
+            found.append(
+                Span(
+                    start,
+                    end,
+                    "n",
+                    match[0],
+                    rule.rewrite(match[0], text[max(0, start - 24) : start], text[end : end + 24]),
+                )
+            )
+            continue
+        end = _trimmed(name, match)
+        if end > start:
+            found.append(Span(start, end, "x", text[start:end], text[start:end]))
+            at = end
+    return found
+
+
+def canonical(span: Span) -> str:
+    """What a span says, however it is written: the same for ``7,50 €`` in French and ``€7.50`` in English."""
+    return value(span.target) if span.kind == "n" else span.text
+
+
+def mask(text: str, spans: Iterable[Span] | None = None) -> tuple[str, list[Span]]:
+    """The text with slots for its spans, and the spans that have one: at most ``MOST`` of each kind, the first."""
+    counts = dict.fromkeys(MOST, 0)
+    parts, kept, at = [], [], 0
+    for span in find(text) if spans is None else spans:
+        if counts[span.kind] == MOST[span.kind]:
+            continue
+        counts[span.kind] += 1
+        parts += [text[at : span.start], f"⟦{span.kind}{counts[span.kind]}⟧"]
+        kept.append(span)
+        at = span.end
+    return "".join([*parts, text[at:]]), kept
+
+
+def restore(text: str, spans: Sequence[Span]) -> str:
+    """The text with each slot's span in its place; what has none is appended, a slot's repetition is dropped."""
+    counts = dict.fromkeys(MOST, 0)
+    owed: dict[tuple[str, str], str] = {}
+    for span in spans:
+        counts[span.kind] += 1
+        owed[span.kind, str(counts[span.kind])] = span.target
+    filled = SLOT.sub(lambda slot: owed.pop((slot[1], slot[2]), ""), text)
+    return " ".join([filled, *owed.values()] if filled else owed.values())
+
+
+def _trimmed(name: str, match: re.Match[str]) -> int:
+    """Where a link or path ends: closing marks after it belong to the sentence, a bracket only where it opened."""
+    end = match.end()
+    if name not in ("link", "path"):
+        return end
+    found = match[0]
+    while found and (
+        found[-1] in ".,;:!?'\"»”’…*_"
+        or (found[-1] in ")]}" and found.count(found[-1]) > found.count("([{"[")]}".index(found[-1])]))
+    ):
+        found = found[:-1]
+    return match.start() + len(found)
+
+
+def _scanner(marked: Sequence[Rule], plain: Rule) -> tuple[re.Pattern[str], dict[str, Rule]]:
+    """One pattern of all, and the rules of its named parts that are numbers."""
+    parts = [*BEFORE_NUMBERS.items(), *((rule.name, rule.pattern) for rule in marked), *AFTER_NUMBERS.items()]
+    parts.append((plain.name, plain.pattern))
+    pattern = re.compile("|".join(f"(?P<{name}>{part})" for name, part in parts))
+    return pattern, {rule.name: rule for rule in (*marked, plain)}
+
+
+_SIGNS = re.compile(SIGNS)
+_SCANNERS = {"fra": _scanner(FRENCH, FRENCH_PLAIN), "eng": _scanner(ENGLISH, ENGLISH_PLAIN)}
