@@ -23,8 +23,9 @@ from docker.errors import ImageNotFound
 from build_model.engine import Engine, EngineUnavailable
 from build_model.image.context import Content, pack
 from build_model.image.registry import Registry, RegistryUnreachable
-from build_model.operation.rpc import Broker, BrokerUnreachable
+from build_model.operation.rpc import Broker
 from build_model.report import silent
+from dragoman.client import BrokerUnreachable
 
 ROOT = Path(__file__).resolve().parents[1]
 FIXTURES = ROOT / "tests" / "fixtures"

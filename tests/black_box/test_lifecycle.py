@@ -14,8 +14,9 @@ from images import BuildModel, Derive, Ran, Urls, Version, forget, push
 from build_model.engine import Engine
 from build_model.image.reference import Reference
 from build_model.image.registry import Registry
-from build_model.operation.rpc import Answer, Broker, Parcel
+from build_model.operation.rpc import Broker, Parcel
 from build_model.report import silent
+from dragoman.client import Answer
 
 SENTENCE = "Elle est contente."
 NOBODY = "127.0.0.1:1"

@@ -1,4 +1,4 @@
-"""Imports go one way: down. service to model, build_model floor by floor to model; and the guard needs no torch."""
+"""Imports go one way: down. service and dragoman to model, build_model by floors to both; the guard needs no torch."""
 
 import ast
 import subprocess
@@ -9,8 +9,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FORBIDDEN = {
-    "model": {"service", "build_model", "pika", "docker", "typer", "rich", "sacrebleu"},
-    "service": {"build_model", "docker", "typer", "rich", "torch", "tokenizers", "safetensors"},
+    "model": {"service", "build_model", "dragoman", "pika", "docker", "typer", "rich", "sacrebleu"},
+    "service": {"build_model", "dragoman", "docker", "typer", "rich", "torch", "tokenizers", "safetensors"},
+    "dragoman": {"service", "build_model", "docker", "typer", "rich", "requests", "torch"},
     "build/build_model": {"service"},
 }
 

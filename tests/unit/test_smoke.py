@@ -2,7 +2,9 @@
 
 import pytest
 
-from build_model.operation.rpc import Broker, BrokerUnreachable, without_password
+from build_model.operation.rpc import Broker
+from dragoman.address import without_password
+from dragoman.client import BrokerUnreachable
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,9 @@ from build_model.cli.options import (
 from build_model.engine import Engine
 from build_model.image import image
 from build_model.operation import deploy as deploying
-from build_model.operation import lock, rpc, smoke
+from build_model.operation import lock, smoke
 from build_model.operation.plan import Deployment
+from dragoman.client import Answer, Client
 
 DEPLOYMENT = "dragoman"
 
@@ -182,16 +183,7 @@ def translate(
             else _translated_by_service(amqp_url, queue, texts, timeout)
         )
         if as_json:
-            rows = [
-                {
-                    "source": source,
-                    "text": one.text,
-                    "version": one.version,
-                    "architecture": one.architecture,
-                    "error": one.error,
-                }
-                for source, one in zip(texts, answers, strict=True)
-            ]
+            rows = [{"source": source, **one.encode()} for source, one in zip(texts, answers, strict=True)]
             report.print_object({"translations": rows})
             return
         for answer in answers:
@@ -213,16 +205,16 @@ def _deploy(wanted: Deployment, what: str, *, as_json: bool) -> None:
     print(f"{wanted.image} serves" if done.start else f"{wanted.image} was serving already")
 
 
-def _translated_by_service(url: str, queue: str, texts: list[str], seconds: float) -> list[rpc.Answer]:
-    with rpc.Broker(url) as broker:
-        return broker.ask(queue, texts, seconds)
+def _translated_by_service(url: str, queue: str, texts: list[str], seconds: float) -> list[Answer]:
+    with Client(url, queue, timeout_seconds=seconds, retries=0) as client:
+        return list(client.ask_all(texts))
 
 
-def _translated_here(checkpoint: Path, texts: list[str]) -> list[rpc.Answer]:
+def _translated_here(checkpoint: Path, texts: list[str]) -> list[Answer]:
     from model.translator import Translator  # noqa: PLC0415 (torch takes a second; no other command needs it)
 
     translator = Translator.load(checkpoint)
     return [
-        rpc.Answer(smoke.FALLBACK if one.error else one.text, translator.version, translator.architecture, one.error)
+        Answer(smoke.FALLBACK if one.error else one.text, translator.version, translator.architecture, one.error)
         for one in translator.translate(texts)
     ]

@@ -21,6 +21,7 @@ from build_model.cli.options import (
 )
 from build_model.operation import quarantine, rpc
 from build_model.operation.audit import Audit
+from dragoman.link import DIRECT_REPLY_TO
 
 Reason = Annotated[
     str | None, typer.Option(metavar="REASON", help="Only messages with this reason, as `list` shows it.")
@@ -86,7 +87,7 @@ def quarantine_requeue(
     A message leaves the quarantine when the broker has confirmed its copy: none is lost, and one that was under way
     when the connection broke may be translated twice. Messages no longer expire.
     """
-    if reply_to in {queue, rpc.DIRECT_REPLY_TO}:
+    if reply_to in {queue, DIRECT_REPLY_TO}:
         raise typer.BadParameter("answers need a queue of their own.", param_hint="--reply-to")
     with reported(as_json=as_json), rpc.Broker(amqp_url) as broker:
         done = quarantine.requeue(

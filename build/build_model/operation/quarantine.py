@@ -14,8 +14,9 @@ from itertools import islice
 from typing import Any
 
 from build_model.operation.audit import Audit
-from build_model.operation.rpc import DIRECT_REPLY_TO, Broker, Held, Message
+from build_model.operation.rpc import Broker, Held, Message
 from build_model.report import Progress
+from dragoman.link import DIRECT_REPLY_TO
 
 PREVIEW_CHARACTERS = 40
 UTF_8 = {"", "utf-8", "utf8", "identity"}

@@ -1,4 +1,7 @@
-"""A client of the service: texts out over RabbitMQ, answers back. The one place here that imports pika."""
+"""What the command line does at a broker: any bytes out and their answers back, queues looked at, emptied, deleted.
+
+Who only wants translations takes `dragoman.client`. The one place here that imports pika.
+"""
 
 from __future__ import annotations
 
@@ -8,42 +11,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import pika
 import pika.exceptions
 from pika.adapters.blocking_connection import BlockingChannel
 
-from model.errors import DragomanError
-
-DIRECT_REPLY_TO = "amq.rabbitmq.reply-to"
-CONNECT_SECONDS = 10
-
-
-class BrokerUnreachable(DragomanError):
-    """No broker answers, or it refuses the login."""
-
-
-class QueueMissing(DragomanError):
-    """The broker has no such queue: no service has ever run on it."""
-
-
-class NoAnswer(DragomanError):
-    """Not every request was answered in time."""
-
-
-class PublishRefused(DragomanError):
-    """The broker took responsibility for a message neither in the queue nor otherwise."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A reply: the text and the headers that say who answered; ``error`` is ``x-error``, None for a translation."""
-
-    text: str
-    version: str
-    architecture: str
-    error: str | None
+from dragoman.address import Address
+from dragoman.answer import Answer
+from dragoman.errors import NoAnswer, PublishRefused, QueueMissing
+from dragoman.link import DIRECT_REPLY_TO, translated
 
 
 @dataclass(frozen=True)
@@ -112,29 +88,16 @@ class Held:
         self.remove()
 
 
-def without_password(url: str) -> str:
-    """``url`` fit for a screen or a log."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "the given URL"
-    host = parts.netloc.rpartition("@")[2]
-    user = parts.netloc.rpartition("@")[0].partition(":")[0]
-    return urlunsplit(parts._replace(netloc=f"{user}@{host}" if user else host))
-
-
 class Broker:
     """One connection to a broker. A context manager; its errors are ours."""
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._name = without_password(url)
-        with self._translated():
-            parameters = _parameters(url)
+        self._address = Address.parse(url)
+        for parameters in self._address.parameters:
             parameters.blocked_connection_timeout = 60
-            parameters.socket_timeout = CONNECT_SECONDS
-            parameters.stack_timeout = CONNECT_SECONDS
-            self._connection = pika.BlockingConnection(parameters)
+        with self._translated():
+            self._connection = pika.BlockingConnection(self._address.parameters)
 
     def __enter__(self) -> Broker:
         return self
@@ -163,7 +126,7 @@ class Broker:
         correlation_ids = [uuid.uuid4().hex for _ in parcels]
 
         def take(_: Any, __: Any, properties: pika.BasicProperties, body: bytes) -> None:
-            answers[properties.correlation_id] = _answer(properties, body)
+            answers[properties.correlation_id] = Answer.decode(body, properties.headers)
 
         with self._channel() as channel:
             channel.add_on_return_callback(lambda _, __, ___, ____: returned.append(queue))
@@ -181,7 +144,8 @@ class Broker:
                 self._connection.process_data_events(time_limit=min(0.2, seconds))
         if returned:
             raise QueueMissing(
-                f"The broker at {self._name} has no queue {queue!r}. Deploy a version: build-model deploy VERSION."
+                f"The broker at {self._address.shown} has no queue {queue!r}. "
+                "Deploy a version: build-model deploy VERSION."
             )
         if len(answers) < len(parcels):
             raise NoAnswer(self._silence(queue, len(answers), len(parcels), seconds))
@@ -238,7 +202,8 @@ class Broker:
             if not consumers
             else f"{consumers} consume from it, too slowly"
         )
-        return f"{got} of {wanted} requests to {queue!r} at {self._name} were answered within {seconds:.0f} s: {cause}."
+        broker = self._address.shown
+        return f"{got} of {wanted} requests to {queue!r} at {broker} were answered within {seconds:.0f} s: {cause}."
 
     @contextmanager
     def _channel(self) -> Iterator[BlockingChannel]:
@@ -254,60 +219,5 @@ class Broker:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except pika.exceptions.ChannelClosedByBroker as error:
-            if error.reply_code == 404:
-                raise QueueMissing(f"The broker at {self._name} answered: {error.reply_text}.") from error
-            raise BrokerUnreachable(f"The broker at {self._name} refused: {error.reply_text}.") from error
-        except (
-            pika.exceptions.ProbableAuthenticationError,
-            pika.exceptions.AuthenticationError,
-            pika.exceptions.ProbableAccessDeniedError,
-        ) as error:
-            raise BrokerUnreachable(
-                f"The broker at {self._name} refuses this user, password or virtual host. "
-                "(RabbitMQ lets guest in from loopback only.) Check the AMQP URL."
-            ) from error
         except (pika.exceptions.AMQPError, OSError) as error:
-            raise BrokerUnreachable(
-                f"No broker answers at {self._name} ({_cause(error)}). "
-                "Check the AMQP URL; `deploy/local up` starts a broker."
-            ) from error
-
-
-def _parameters(url: str) -> pika.URLParameters:
-    try:
-        url.encode()
-        if urlsplit(url).scheme not in {"amqp", "amqps"}:
-            raise ValueError("its scheme is neither amqp nor amqps")
-        return pika.URLParameters(url)
-    except (ValueError, TypeError, SyntaxError, AttributeError, OSError) as error:
-        # What pika says may hold the password, but not what the system says of a file.
-        cause = error if isinstance(error, OSError) else type(error).__name__
-        raise BrokerUnreachable(
-            f"{without_password(url)!r} can't be used ({cause}). Expected amqp[s]://USER:PASSWORD@HOST:5672/%2F, with "
-            "pika's options."
-        ) from error
-
-
-def _answer(properties: pika.BasicProperties, body: bytes) -> Answer:
-    headers = properties.headers or {}
-    error = headers.get("x-error")
-    return Answer(
-        text=body.decode("utf-8", "replace"),
-        version=str(headers.get("x-model-version", "")),
-        architecture=str(headers.get("x-architecture", "")),
-        error=None if error is None else str(error),
-    )
-
-
-def _cause(error: BaseException) -> str:
-    """pika hides why a connection failed a few levels down."""
-    seen: list[BaseException] = [error]
-    while seen:
-        inner = seen.pop()
-        if isinstance(inner, OSError) and inner.strerror:
-            return inner.strerror
-        nested = [*getattr(inner, "exceptions", ()), *(part for part in inner.args if isinstance(part, BaseException))]
-        exception = getattr(inner, "exception", None)
-        seen += [*nested, *([exception] if isinstance(exception, BaseException) else [])]
-    return type(error).__name__
+            raise translated(error, self._address) from error

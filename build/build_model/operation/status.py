@@ -10,7 +10,7 @@ from build_model.image.reference import Reference
 from build_model.operation.labels import version_of
 from build_model.operation.lock import WHAT, WHEN, WHO
 from build_model.operation.plan import Running
-from build_model.operation.rpc import without_password
+from dragoman.address import without_password
 
 
 @dataclass(frozen=True)
