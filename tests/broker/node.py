@@ -1,32 +1,20 @@
 """A RabbitMQ of the suite's own, which may be killed, restarted and alarmed: no other broker is touched."""
 
-import importlib.util
 import os
 import secrets
 import signal
 import subprocess
-import sys
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
 from typing import Self
 
-from images import ROOT
 from patience import until
 
+from daemons import LocalError
+from daemons.broker import RABBITMQ_BIN, broker_answers, start_rabbitmq
+from daemons.process import free_port, listens, stop, wait
+from daemons.started import Started
+
 CONTROL_SECONDS = 60.0
-
-
-def deploy_local(state: Path) -> ModuleType:
-    """The script `deploy/local` as a module, its state in ``state``: it knows how to start a private node."""
-    loader = SourceFileLoader("deploy_local_of_faults", str(ROOT / "deploy" / "local"))
-    spec = importlib.util.spec_from_loader(loader.name, loader)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[loader.name] = module  # dataclasses look their module up
-    loader.exec_module(module)
-    vars(module)["STATE"] = state
-    return module
 
 
 class NodeUnavailable(Exception):
@@ -48,13 +36,12 @@ class BrokerNode:
     """
 
     def __init__(self, state: Path) -> None:
-        self._local = deploy_local(state)
-        self._started = self._local.Started(processes=[], compose=[])
-        self._port: int = self._local.free_port(0)
+        self._started = Started(state, processes=[], compose=[])
+        self._port = free_port(0)
         password = secrets.token_hex(16)
         try:
-            address = self._local.start_rabbitmq(self._started, self._port, password)
-        except self._local.LocalError as error:
+            address = start_rabbitmq(self._started, self._port, password)
+        except LocalError as error:
             self.end()
             raise NodeUnavailable(str(error)) from None
         self._process = self._started.processes[-1]
@@ -73,17 +60,17 @@ class BrokerNode:
         """Ends it with SIGKILL, in the middle of whatever it does."""
         os.killpg(self._process.pid, signal.SIGKILL)  # it leads a session: the wrapper and the Erlang machine
         # The machine may outlive its wrapper by a moment.
-        until(lambda: not self._process.alive() and not self._local.listens(self._port), "the broker's end")
+        until(lambda: not self._process.alive() and not listens(self._port), "the broker's end")
 
     def stop(self) -> None:
         """Ends it in order."""
-        self._local.stop(self._process)
+        stop(self._process)
 
     def start(self) -> None:
         """Starts it on the data that it left."""
-        command = [str(self._local.RABBITMQ_BIN / "rabbitmq-server")]
+        command = [str(RABBITMQ_BIN / "rabbitmq-server")]
         self._process = self._started.spawn("rabbitmq", command, self._environment)
-        self._local.wait(self._process, lambda: self._local.broker_answers(self.url))
+        wait(self._process, lambda: broker_answers(self.url))
 
     def revive(self) -> None:
         """Starts it where a test that failed has left it dead."""
@@ -92,7 +79,7 @@ class BrokerNode:
 
     def control(self, *arguments: str) -> str:
         """What `rabbitmqctl` says to that."""
-        command = [str(self._local.RABBITMQ_BIN / "rabbitmqctl"), "--quiet", *arguments]
+        command = [str(RABBITMQ_BIN / "rabbitmqctl"), "--quiet", *arguments]
         ran = subprocess.run(
             command, env=self._environment, capture_output=True, text=True, timeout=CONTROL_SECONDS, check=False
         )

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 from black_box.test_guard import CHECKPOINT, change_golden, flip_bit, truncate_lang
-from broker.node import deploy_local
 from images import ROOT, Derive, Version, missing
 
 from build_model.engine import Engine
+from daemons import LocalError
+from daemons.packages import install
 
 from .client import Client
 from .conftest import Start
@@ -70,10 +71,9 @@ def test_it_runs_hardened(start: Start, client: Client, engine: Engine) -> None:
 @pytest.fixture
 def clock(tmp_path: Path) -> bytes:
     """Debian's libfaketime, which stands between a process and the system's clocks."""
-    local = deploy_local(tmp_path)
     try:
-        local.install("clock that jumps", "install libfaketime", {"faketime": "faketime"})
-    except local.LocalError as error:
+        install("clock that jumps", "install libfaketime", {"faketime": "faketime"}, tmp_path / "apt.log")
+    except LocalError as error:
         missing(error)
     (library,) = Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")
     return library.read_bytes()

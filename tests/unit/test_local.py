@@ -1,7 +1,6 @@
 """deploy/local: what it takes for an answer, what it remembers, what it refuses. Starts nothing but a `sleep`."""
 
 import http.server
-import importlib.util
 import json
 import os
 import shutil
@@ -11,27 +10,20 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
+from daemons import LocalError, broker, engine
+from daemons.broker import broker_answers, from_container
+from daemons.engine import bridge_gateway, interface_address
+from daemons.packages import install
+from daemons.process import Process, free_port, start_ticks, stop, wait
+from daemons.registry import registry_answers
+from daemons.started import Broker, Started
+
 SCRIPT = Path(__file__).resolve().parents[2] / "deploy" / "local"
-
-
-@pytest.fixture
-def local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The script as a module, its state in a folder of the test's own."""
-    loader = SourceFileLoader("deploy_local", str(SCRIPT))
-    spec = importlib.util.spec_from_loader("deploy_local", loader)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "deploy_local", module)  # dataclasses look their module up
-    loader.exec_module(module)
-    module.STATE = tmp_path
-    return module
 
 
 @contextmanager
@@ -67,32 +59,32 @@ def http_answering(status: int) -> Iterator[int]:
         server.shutdown()
 
 
-def test_a_broker_is_one_that_answers_the_amqp_greeting(local: ModuleType) -> None:
+def test_a_broker_is_one_that_answers_the_amqp_greeting() -> None:
     with listening(b"\x01\x00\x00") as port:
-        assert local.broker_answers(f"amqp://user:secret@127.0.0.1:{port}/%2F")
+        assert broker_answers(f"amqp://user:secret@127.0.0.1:{port}/%2F")
 
 
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n", b"AMQP\x00\x00\x09\x01", b""])
-def test_another_service_on_the_port_is_no_broker(local: ModuleType, answer: bytes) -> None:
+def test_another_service_on_the_port_is_no_broker(answer: bytes) -> None:
     with listening(answer) as port:
-        assert not local.broker_answers(f"amqp://127.0.0.1:{port}")
+        assert not broker_answers(f"amqp://127.0.0.1:{port}")
 
 
 @pytest.mark.parametrize("url", ["", "amqp://", "amqp://127.0.0.1:1"])
-def test_no_address_or_a_closed_port_is_no_broker(local: ModuleType, url: str) -> None:
-    assert not local.broker_answers(url)
+def test_no_address_or_a_closed_port_is_no_broker(url: str) -> None:
+    assert not broker_answers(url)
 
 
 @pytest.mark.parametrize(("status", "is_registry"), [(200, True), (401, True), (404, False), (500, False)])
-def test_a_registry_is_one_that_answers_or_wants_a_login(local: ModuleType, status: int, is_registry: bool) -> None:
+def test_a_registry_is_one_that_answers_or_wants_a_login(status: int, is_registry: bool) -> None:
     with http_answering(status) as port:
-        assert local.registry_answers(f"127.0.0.1:{port}") is is_registry
+        assert registry_answers(f"127.0.0.1:{port}") is is_registry
 
 
-def test_a_port_taken_on_loopback_alone_is_not_free(local: ModuleType) -> None:
+def test_a_port_taken_on_loopback_alone_is_not_free() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         taken = server.getsockname()[1]
-        assert local.free_port(taken) != taken
+        assert free_port(taken) != taken
 
 
 @pytest.mark.parametrize(
@@ -104,10 +96,10 @@ def test_a_port_taken_on_loopback_alone_is_not_free(local: ModuleType) -> None:
     ],
 )
 def test_a_container_sees_the_bridge_where_this_machine_sees_loopback(
-    local: ModuleType, monkeypatch: pytest.MonkeyPatch, seen_here: str, seen_by_a_container: str
+    monkeypatch: pytest.MonkeyPatch, seen_here: str, seen_by_a_container: str
 ) -> None:
-    monkeypatch.setattr(local, "bridge_gateway", lambda: "172.17.0.1")
-    assert local.from_container(seen_here) == seen_by_a_container
+    monkeypatch.setattr(broker, "bridge_gateway", lambda: "172.17.0.1")
+    assert from_container(seen_here) == seen_by_a_container
 
 
 SUBNET = {"Subnet": "172.30.0.0/16"}
@@ -129,85 +121,80 @@ SIX = {"Subnet": "fd00:1::/64", "Gateway": "fd00:1::1"}
     ],
 )
 def test_a_bridge_without_a_gateway_has_its_own_address_or_the_first_of_its_subnet(
-    local: ModuleType, monkeypatch: pytest.MonkeyPatch, configs: list[Any], interface: str | None, gateway: str
+    monkeypatch: pytest.MonkeyPatch, configs: list[Any], interface: str | None, gateway: str
 ) -> None:
     network = {"IPAM": {"Config": configs}, "Options": {"com.docker.network.bridge.name": "docker0"}}
-    monkeypatch.setattr(local, "docker", lambda *_: json.dumps(network))
-    monkeypatch.setattr(local, "interface_address", {"docker0": interface}.get)
-    assert local.bridge_gateway() == gateway
+    monkeypatch.setattr(engine, "docker", lambda *_: json.dumps(network))
+    monkeypatch.setattr(engine, "interface_address", {"docker0": interface}.get)
+    assert bridge_gateway() == gateway
 
 
 @pytest.mark.parametrize("configs", [None, [], [SIX]])
 def test_an_engine_without_a_bridge_is_refused_with_what_to_do(
-    local: ModuleType, monkeypatch: pytest.MonkeyPatch, configs: list[Any] | None
+    monkeypatch: pytest.MonkeyPatch, configs: list[Any] | None
 ) -> None:
-    monkeypatch.setattr(local, "docker", lambda *_: json.dumps({"IPAM": {"Config": configs}, "Options": None}))
-    monkeypatch.setattr(local, "interface_address", lambda _: None)
-    with pytest.raises(local.LocalError, match=r"no IPv4 subnet.* set AMQP_URL and CONTAINER_AMQP_URL"):
-        local.bridge_gateway()
+    monkeypatch.setattr(engine, "docker", lambda *_: json.dumps({"IPAM": {"Config": configs}, "Options": None}))
+    monkeypatch.setattr(engine, "interface_address", lambda _: None)
+    with pytest.raises(LocalError, match=r"no IPv4 subnet.* set AMQP_URL and CONTAINER_AMQP_URL"):
+        bridge_gateway()
 
 
-def test_an_interface_is_asked_for_its_own_address(local: ModuleType) -> None:
-    assert local.interface_address("lo") == "127.0.0.1"
-    assert local.interface_address("no-such-one") is None
+def test_an_interface_is_asked_for_its_own_address() -> None:
+    assert interface_address("lo") == "127.0.0.1"
+    assert interface_address("no-such-one") is None
 
 
-def test_what_was_started_is_remembered_and_stopped(local: ModuleType) -> None:
-    local.Started(processes=[], compose=["registry"]).spawn("sleeper", ["sleep", "60"])
-    remembered = local.Started.read()
+def test_what_was_started_is_remembered_and_stopped(tmp_path: Path) -> None:
+    Started(tmp_path, processes=[], compose=["registry"]).spawn("sleeper", ["sleep", "60"])
+    remembered = Started.read(tmp_path)
     assert remembered.compose == ["registry"]
     (process,) = remembered.processes
     assert process.alive()
-    local.stop(process)
+    stop(process)
     assert not process.alive()
-    assert local.Started.read().processes == []
+    assert Started.read(tmp_path).processes == []
 
 
-def test_another_process_with_a_remembered_pid_is_left_alone(local: ModuleType) -> None:
-    ours = local.Process("pytest", os.getpid(), local.start_ticks(os.getpid()) - 1)
+def test_another_process_with_a_remembered_pid_is_left_alone() -> None:
+    ours = Process("pytest", os.getpid(), start_ticks(os.getpid()) - 1)
     assert not ours.alive()
-    local.stop(ours)  # this test would not live to tell otherwise
+    stop(ours)  # this test would not live to tell otherwise
 
 
-def test_the_state_that_holds_the_password_is_for_its_owner_alone(local: ModuleType) -> None:
-    local.Started(processes=[], compose=[], broker=local.Broker("amqp://u:p@h", "amqp://u:p@c")).write()
-    assert (local.STATE / "started.json").stat().st_mode & 0o077 == 0
-    assert local.Started.read().broker.container_url == "amqp://u:p@c"
+def test_the_state_that_holds_the_password_is_for_its_owner_alone(tmp_path: Path) -> None:
+    Started(tmp_path, processes=[], compose=[], broker=Broker("amqp://u:p@h", "amqp://u:p@c")).write()
+    assert (tmp_path / "started.json").stat().st_mode & 0o077 == 0
+    assert Started.read(tmp_path).broker.container_url == "amqp://u:p@c"
 
 
-def test_a_daemon_that_ends_at_once_is_named_with_its_last_words_and_its_log(local: ModuleType) -> None:
-    process = local.Started(processes=[], compose=[]).spawn("daemon", ["sh", "-c", "echo no room left; exit 1"])
-    with pytest.raises(local.LocalError, match=r"daemon ended: no room left \(log: .*/daemon\.log\)"):
-        local.wait(process, lambda: False)
+def test_a_daemon_that_ends_at_once_is_named_with_its_last_words_and_its_log(tmp_path: Path) -> None:
+    process = Started(tmp_path, processes=[], compose=[]).spawn("daemon", ["sh", "-c", "echo no room left; exit 1"])
+    with pytest.raises(LocalError, match=r"daemon ended: no room left \(log: .*/daemon\.log\)"):
+        wait(process, lambda: False)
 
 
-def test_a_service_that_is_missing_needs_root(
-    local: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_service_that_is_missing_needs_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "apt-get").touch(mode=0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(local.LocalError) as refusal:
-        local.install("broker", "set AMQP_URL to one", {"rabbitmq-server": "rabbitmq-server"})
+    with pytest.raises(LocalError) as refusal:
+        install("broker", "set AMQP_URL to one", {"rabbitmq-server": "rabbitmq-server"}, tmp_path / "apt.log")
     assert str(refusal.value) == (
         "no broker answers, and only root can `apt-get install rabbitmq-server`: set AMQP_URL to one"
     )
 
 
-def test_a_service_that_is_missing_needs_debian(
-    local: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_service_that_is_missing_needs_debian(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(local.LocalError, match="without apt-get none can be installed: set AMQP_URL to one"):
-        local.install("broker", "set AMQP_URL to one", {"rabbitmq-server": "rabbitmq-server"})
+    with pytest.raises(LocalError, match="without apt-get none can be installed: set AMQP_URL to one"):
+        install("broker", "set AMQP_URL to one", {"rabbitmq-server": "rabbitmq-server"}, tmp_path / "apt.log")
 
 
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs a copy of the script, with a state of its own, where there is no Docker."""
     copy = tmp_path / "deploy" / "local"
-    copy.parent.mkdir()
-    shutil.copy(SCRIPT, copy)
+    shutil.copytree(SCRIPT.parent, copy.parent)
 
     def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
