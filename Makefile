@@ -29,7 +29,7 @@ lint: setup
 
 test: lint
 	deploy/local up
-	$(LOCAL) .venv/bin/pytest --numprocesses 2 tests/unit tests/service
+	$(LOCAL) .venv/bin/pytest --numprocesses 2 tests/unit tests/registry tests/service
 	$(LOCAL) .venv/bin/pytest -m "not long" tests/black_box tests/faults
 
 # Every row of the service's fault table; `make test` leaves the long ones out.

@@ -21,8 +21,9 @@ import pytest
 from docker.errors import ImageNotFound
 
 from build_model.engine import Engine, EngineUnavailable
+from build_model.image.connection import RegistryUnreachable
 from build_model.image.context import Content, pack
-from build_model.image.registry import Registry, RegistryUnreachable
+from build_model.image.registry import Registry
 from build_model.operation.rpc import Broker
 from build_model.report import silent
 from dragoman.client import BrokerUnreachable

@@ -10,8 +10,8 @@ import model
 from build_model.image import artifact, image, runtime
 from build_model.image.base import Base
 from build_model.image.context import pack
+from build_model.image.inspection import Inspection
 from build_model.image.reference import Address
-from build_model.image.registry import Inspection
 from build_model.image.version import Version
 
 ROOT = Path(model.__file__).parent.parent

@@ -13,17 +13,14 @@ from typing import Any, ClassVar
 
 import pytest
 
+from build_model.image.blobs import BlobFalse, BlobMissing
+from build_model.image.connection import RegistryUnreachable
+from build_model.image.inspection import ImageForeign, files_in_layer, inspect
 from build_model.image.reference import Address, AddressInvalid, Reference, ReferenceInvalid
-from build_model.image.registry import (
-    BlobMissing,
-    ImageForeign,
-    Registry,
-    RegistryUnreachable,
-    VersionUnknown,
-    files_in_layer,
-)
+from build_model.image.registry import ManifestFalse, Registry, VersionUnknown
 
 DOCKER = "application/vnd.docker.distribution.manifest.v2+json"
+CONFIG = "application/vnd.docker.container.image.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 PYTHON = b"print('code')\n"
@@ -77,6 +74,7 @@ class Stored:
     answers: dict[str, tuple[str, bytes]] = field(default_factory=lambda: {"/v2/": ("application/json", b"{}")})
     unknown: tuple[str, bytes] = ("application/json", b'{"errors": [{"code": "MANIFEST_UNKNOWN", "message": "gone"}]}')
     token: str = ""
+    links: dict[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
 
     def put(self, repository: str, tag: str, *, labels: Mapping[str, str], indexed: bool = False) -> str:
@@ -96,11 +94,15 @@ class Stored:
         layers = [{"mediaType": LAYER, "size": 100, "digest": "sha256:runtime"}]
         layers += [{"mediaType": LAYER, "size": 10, "digest": "sha256:model"}]
         layers += [{"mediaType": LAYER, "size": len(code), "digest": self.blob(repository, code)}]
-        manifest = {"layers": layers, "config": {"digest": self.blob(repository, config)}}
+        image_config = {"mediaType": CONFIG, "size": len(config), "digest": self.blob(repository, config)}
+        manifest = {"layers": layers, "config": image_config}
         digest = self.manifest(repository, tag, DOCKER, manifest)
         if indexed:
             platforms = [("unknown", "unknown", "sha256:attestation"), ("linux", "amd64", digest)]
-            entries = [{"digest": one, "platform": {"os": os, "architecture": cpu}} for os, cpu, one in platforms]
+            entries = [
+                {"mediaType": DOCKER, "size": 1, "digest": one, "platform": {"os": os, "architecture": cpu}}
+                for os, cpu, one in platforms
+            ]
             digest = self.manifest(repository, tag, INDEX, {"manifests": entries})
         return digest
 
@@ -108,6 +110,17 @@ class Stored:
         digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
         self.answers[f"/v2/{repository}/blobs/{digest}"] = ("application/octet-stream", content)
         return digest
+
+    def page_tags(self, repository: str, tags: list[str], size: int) -> None:
+        """Stores tags in pages, each of which names the next one."""
+        for start in range(0, len(tags), size):
+            body = json.dumps({"name": repository, "tags": tags[start : start + size]}).encode()
+            path = f"/v2/{repository}/tags/list"
+            name = f"{path}?n={size}&last={tags[start - 1]}" if start else path
+            self.answers[name] = ("application/json", body)
+            if start + size < len(tags):
+                following = f"{path}?n={size}&last={tags[start + size - 1]}"
+                self.links[name] = f'<{following}>; rel="next"'
 
     def manifest(self, repository: str, tag: str, media_type: str, document: Mapping[str, Any]) -> str:
         body = json.dumps(document).encode()
@@ -138,6 +151,7 @@ class Handler(BaseHTTPRequestHandler):
     stored: ClassVar[Stored]
 
     def do_GET(self) -> None:
+        """Answers what is stored under the path."""
         stored = self.stored
         stored.asked.append(self.path)
         if self.path.startswith("/token"):
@@ -147,7 +161,8 @@ class Handler(BaseHTTPRequestHandler):
             challenge = f'Bearer realm="{realm}",service="here",scope="repository:r:pull"'
             self._answer(401, "application/json", b"{}", {"WWW-Authenticate": challenge})
         elif self.path in stored.answers:
-            self._answer(200, *stored.answers[self.path])
+            link = {"Link": stored.links[self.path]} if self.path in stored.links else {}
+            self._answer(200, *stored.answers[self.path], link)
         else:
             self._answer(404, *stored.unknown)
 
@@ -182,7 +197,7 @@ def test_an_image_is_inspected_from_its_config_and_its_topmost_layer_alone(
 ) -> None:
     labels = {"dragoman.artifact": "a" * 64}
     digest = stored.put("r", "1.0.0", labels=labels, indexed=indexed)
-    found = Registry(address).inspect(Reference(address, "r", "1.0.0"))
+    found = inspect(Registry(address), Reference(address, "r", "1.0.0"))
     assert found.digest == digest
     assert found.labels == labels
     assert found.encode()["scores"] == {"test": {"bleu": 49.5}}
@@ -210,15 +225,50 @@ def test_an_unknown_version_is_one_line_that_names_those_that_are_there(stored: 
     with pytest.raises(VersionUnknown, match=r"has no r:9\.9\.9\. It has 1\.0\.0\.$"):
         Registry(address).resolve(Reference(address, "r", "9.9.9"))
     with pytest.raises(VersionUnknown, match=r"r names no version, and .* was asked for one\. It has 1\.0\.0\.$"):
-        Registry(address).inspect(Reference(address, "r"))
+        inspect(Registry(address), Reference(address, "r"))
     with pytest.raises(VersionUnknown, match="nothing named other"):
         Registry(address).resolve(Reference(address, "other", "1.0.0"))
+
+
+def test_tags_are_read_to_the_last_page(stored: Stored, address: str) -> None:
+    tags = [f"1.0.{number}" for number in range(250)]
+    stored.page_tags("r", tags, 100)
+    assert Registry(address).tags("r") == tags
+    assert len(stored.asked) == 4  # three pages, and whether it is a registry
+
+
+def test_pages_that_go_round_in_a_circle_end(stored: Stored, address: str) -> None:
+    stored.page_tags("r", ["1.0.0", "1.0.1"], 1)
+    stored.links["/v2/r/tags/list?n=1&last=1.0.0"] = '</v2/r/tags/list?n=1&last=1.0.0>; rel="next"'
+    assert Registry(address).tags("r") == ["1.0.0", "1.0.1"]
+
+
+def test_a_manifest_that_is_not_what_its_digest_says_is_refused(stored: Stored, address: str) -> None:
+    digest = stored.put("r", "1.0.0", labels={})
+    stored.answers[f"/v2/r/manifests/{digest}"] = stored.answers["/v2/r/manifests/1.0.0"][0], b'{"layers": []}'
+    with pytest.raises(ManifestFalse, match="is not what the registry sends"):
+        Registry(address).manifest(Reference(address, "r", "", digest))
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"<html>", b'{"schemaVersion": 1, "fsLayers": []}', b'{"layers": [{}]}'])
+def test_what_is_no_manifest_is_said_to_be_none(stored: Stored, address: str, body: bytes) -> None:
+    stored.answers["/v2/r/manifests/1.0.0"] = DOCKER, body
+    with pytest.raises(ManifestFalse, match="no image manifest"):
+        Registry(address).manifest(Reference(address, "r", "1.0.0"))
+
+
+def test_a_layer_that_is_not_what_its_digest_says_is_refused(stored: Stored, address: str) -> None:
+    stored.put("r", "1.0.0", labels={"dragoman.artifact": "a"})
+    for path in [path for path in stored.answers if "/blobs/" in path]:
+        stored.answers[path] = "application/octet-stream", b"{}"
+    with pytest.raises(BlobFalse, match="has other bytes under sha256:"):
+        inspect(Registry(address), Reference(address, "r", "1.0.0"))
 
 
 def test_an_image_that_build_model_did_not_make_is_said_to_be_foreign(stored: Stored, address: str) -> None:
     stored.put("r", "1.0.0", labels={"maintainer": "somebody"})
     with pytest.raises(ImageForeign, match="didn't make it"):
-        Registry(address).inspect(Reference(address, "r", "1.0.0"))
+        inspect(Registry(address), Reference(address, "r", "1.0.0"))
 
 
 def test_a_registry_that_does_not_answer_is_one_line_with_the_cause() -> None:
@@ -255,7 +305,7 @@ def test_a_server_that_is_no_registry_is_found_out_before_it_is_asked_for_a_vers
 ) -> None:
     del stored.answers["/v2/"]
     with pytest.raises(RegistryUnreachable, match=r"no image registry: it answered 404 to /v2/"):
-        Registry(address).inspect(Reference(address, "r", "1.0.0"))
+        inspect(Registry(address), Reference(address, "r", "1.0.0"))
     assert stored.asked == ["/v2/"]
 
 
@@ -263,7 +313,7 @@ def test_an_image_of_which_a_part_was_removed_is_said_to_be_so(stored: Stored, a
     stored.put("r", "1.0.0", labels={"dragoman.artifact": "a"})
     for path in [path for path in stored.answers if "/blobs/" in path]:
         del stored.answers[path]
-    with pytest.raises(BlobMissing, match=r"has .*/r:1\.0\.0 and not its part sha256:"):
+    with pytest.raises(BlobMissing, match=r"/r lacks its part sha256:"):
         Registry(address).labels(Reference(address, "r", "1.0.0"))
 
 

@@ -9,9 +9,10 @@ import typer
 from build_model import report
 from build_model.cli.options import Json, RegistryAddress, Repository, reported
 from build_model.engine import Engine
-from build_model.image import image
+from build_model.image import image, inspection
+from build_model.image.inspection import Inspection
 from build_model.image.reference import Address, Reference
-from build_model.image.registry import Inspection, Registry
+from build_model.image.registry import Registry
 from build_model.image.version import Version
 
 group = typer.Typer()
@@ -33,7 +34,7 @@ def inspect(
     with reported(as_json=as_json):
         wanted = reference_of(reference, registry, repository)
         found = (
-            Registry(registry or wanted.registry).inspect(wanted)
+            inspection.inspect(registry_of(wanted, registry), wanted)
             if wanted.registry
             else image.inspect_local(Engine.connect(), wanted)
         )
@@ -46,6 +47,12 @@ def reference_of(text: str, registry: str, repository: str) -> Reference:
     if wanted.registry or not registry:
         return wanted
     return Address.parse(registry).reference(wanted.repository, wanted.tag, wanted.digest)
+
+
+def registry_of(reference: Reference, registry: str) -> Registry:
+    """The registry that ``reference`` names, reached as ``--registry`` says where that names the same."""
+    same = registry and Address.parse(registry).host == reference.registry
+    return Registry(registry if same else reference.registry)
 
 
 def _print_inspection(found: Inspection, *, as_json: bool) -> None:

@@ -13,9 +13,11 @@ from build_model.engine import Engine
 from build_model.image import artifact, runtime
 from build_model.image import version as versions
 from build_model.image.artifact import CHECKPOINT, Artifact, Layers
+from build_model.image.blobs import BlobMissing
 from build_model.image.context import Content, pack
+from build_model.image.inspection import ImageForeign, Inspection, inspect, layer_names
 from build_model.image.reference import Address, Reference
-from build_model.image.registry import BlobMissing, ImageForeign, Inspection, Registry, VersionUnknown, layer_names
+from build_model.image.registry import Registry, VersionUnknown
 from build_model.image.runtime import Runtime
 from build_model.image.version import Version
 from build_model.report import Progress
@@ -252,7 +254,7 @@ def standing(plan: Plan, registry: Registry) -> str | None:
     """
     reference = plan.references[-1]
     try:
-        there = registry.inspect(reference)
+        there = inspect(registry, reference)
     except VersionUnknown:
         return None
     except (ImageForeign, BlobMissing) as error:

@@ -1,299 +1,264 @@
-"""The image registry as a model store: which versions it has, and what is in one, without pulling it.
-
-Speaks the Registry HTTP API v2 (https://distribution.github.io/distribution/spec/api/).
-"""
+"""The image registry as a model store: its versions, their manifests and configs, and what refers to them."""
 
 from __future__ import annotations
 
-import gzip
-import io
 import json
-import re
-import tarfile
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from pathlib import PurePosixPath
 from typing import Any
+from urllib.parse import quote, urljoin
 
-import docker.auth
-import docker.errors
 import requests
 
-from build_model.image.artifact import APPLICATION, CHECKPOINT, sha256
-from build_model.image.reference import Address, Reference, is_loopback
+from build_model.image import oci
+from build_model.image.blobs import Blobs
+from build_model.image.connection import AccessRefused, Connection, RegistryUnreachable
+from build_model.image.oci import Blob, Descriptor
+from build_model.image.reference import DOCKER_HUB, Address, Reference
 from model.errors import DragomanError
-from model.fingerprint import MANIFEST, WEIGHTS, lang_file
 
-ANSWER_SECONDS = 30
-MANIFEST_TYPES = (
-    "application/vnd.docker.distribution.manifest.v2+json",
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-    "application/vnd.oci.image.index.v1+json",
-)
-UNKNOWN_CODES = frozenset({"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"})
-"""What a registry says in a 404 when it has nothing of that name; Harbor says the last one."""
-PLATFORM = {"os": "linux", "architecture": "amd64"}
-_CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
-
-
-class RegistryUnreachable(DragomanError):
-    """The registry doesn't answer, or refuses to."""
+MANIFEST_TYPES = (oci.MANIFEST, oci.INDEX, oci.DOCKER_MANIFEST, oci.DOCKER_INDEX)
+SUBJECT_HEADER = "OCI-Subject"
+"""How a registry says that it files what was put under what it refers to."""
+_ATTEMPTS = 3
+_TAGS_SHOWN = 30
 
 
 class VersionUnknown(DragomanError):
     """The registry has no such version."""
 
 
-class BlobMissing(DragomanError):
-    """The registry has a manifest and not what it names: somebody removed a part of an image."""
-
-
-class ImageForeign(DragomanError):
-    """The image is none that build-model made."""
+class ManifestFalse(DragomanError):
+    """What the registry has as a manifest isn't one, or not the one that its digest names."""
 
 
 @dataclass(frozen=True)
-class Inspection:
-    """What an image says about itself. ``layers``: (what it holds, bytes), lowest first; a registry has them
-    ``compressed``, an engine doesn't. ``digests``: by path."""
+class Stored:
+    """A manifest or an index, byte for byte as the registry has it."""
 
-    reference: str
-    digest: str
-    labels: Mapping[str, str]
-    manifest: Mapping[str, Any]
-    layers: tuple[tuple[str, int], ...]
-    compressed: bool
-    digests: Mapping[str, str]
+    repository: str
+    media_type: str
+    content: bytes
 
     @property
-    def scores(self) -> dict[str, Mapping[str, Any]]:
-        """What the manifest records of the training's scores, by the set that they are of."""
-        scores: dict[str, Mapping[str, Any]] = self.manifest.get("training", {}).get("scores", {})
-        return scores
+    def digest(self) -> str:
+        """``sha256:...``"""
+        return oci.digest(self.content)
 
-    def encode(self) -> dict[str, Any]:
-        """For ``inspect --json``."""
-        return {
-            "reference": self.reference,
-            "digest": self.digest,
-            "labels": dict(self.labels),
-            "manifest": dict(self.manifest),
-            "scores": self.scores,
-            "layers": [{"holds": holds, "bytes": count} for holds, count in self.layers],
-            "layers_compressed": self.compressed,
-            "files": dict(self.digests),
-        }
+    @property
+    def descriptor(self) -> Descriptor:
+        """What another document says of this one."""
+        document = self.document
+        config_type = (document.get("config") or {}).get("mediaType", "")
+        artifact_type = document.get("artifactType") or config_type
+        annotations = document.get("annotations") or {}
+        return Descriptor(self.media_type, self.digest, len(self.content), artifact_type, annotations)
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """Its JSON."""
+        value: dict[str, Any] = json.loads(self.content)
+        return value
+
+    @property
+    def config(self) -> Descriptor:
+        """An image's config."""
+        return Descriptor.decode(self.document["config"])
+
+    @property
+    def layers(self) -> tuple[Descriptor, ...]:
+        """An image's layers, lowest first."""
+        return tuple(Descriptor.decode(layer) for layer in self.document["layers"])
 
 
 class Registry:
-    """The registry at an address (``Address.parse``). Before all else it is asked whether it is one."""
+    """The registry at an address (``Address.parse``). Before all else it is asked whether it is one.
 
-    def __init__(self, address: str) -> None:
+    Repositories are named as in references, with the address's prefix. Every method may raise RegistryUnreachable,
+    AccessRefused and LoginUnreadable.
+    """
+
+    def __init__(self, address: str, environment: Mapping[str, str] = os.environ) -> None:
         self.address = Address.parse(address)
         self.host, self.url = self.address.host, self.address.url
-        self._session = requests.Session()
-        # A proxy or a .netrc meant for the web would only be in the way of a registry on this machine.
-        self._session.trust_env = not is_loopback(self.host)
-        self._known = False
+        self._connection = Connection(self.address, environment)
+
+    def blobs(self, repository: str) -> Blobs:
+        """The blobs of ``repository``."""
+        return Blobs(self._connection, self._path(repository))
+
+    # Names
 
     def tags(self, repository: str) -> list[str]:
-        """All tags of ``repository``; none when the registry doesn't know it."""
-        answer = self._get(f"{repository}/tags/list")
-        if self._says_unknown(answer):
-            return []
-        return list(self._checked(answer).json().get("tags") or [])
+        """All tags of ``repository``, however many pages of them there are; none when the registry doesn't know it."""
+        return [tag for page in self._pages(f"{self._path(repository)}/tags/list") for tag in page.get("tags") or ()]
 
     def resolve(self, reference: Reference) -> Reference:
         """``reference`` with the digest of its manifest; VersionUnknown when its tag isn't there."""
-        _, digest = self._manifest(reference)
-        return replace(reference, digest=digest)
+        return replace(reference, digest=self.manifest(reference).digest)
 
-    def labels(self, reference: Reference) -> dict[str, str]:
-        """The labels in the image's config; VersionUnknown when its tag isn't there."""
-        manifest, _ = self._manifest(reference)
-        return _labels(self._config(reference, manifest))
+    def find(self, reference: Reference) -> Stored | None:
+        """As ``manifest``, None when the registry says that it has no such thing."""
+        wanted = reference.digest or reference.tag
+        answer = self._connection.ask(
+            "GET",
+            f"{self._path(reference.repository)}/manifests/{wanted}",
+            headers={"Accept": ", ".join(MANIFEST_TYPES)},
+        )
+        if self._connection.says_unknown(answer):
+            return None
+        return _stored(reference, self._connection.checked(answer))
 
-    def inspect(self, reference: Reference) -> Inspection:
-        """Labels, model manifest and layer sizes: of all layers only the topmost is fetched, the one with the code.
+    def manifest(self, reference: Reference) -> Stored:
+        """What ``reference`` names: by its digest if it has one, else by its tag. VersionUnknown, ManifestFalse."""
+        found = self.find(reference) if reference.tag or reference.digest else None
+        if found is None:
+            raise self._unknown(reference)
+        return found
 
-        Raises VersionUnknown for an unknown tag and ImageForeign for an image that build-model didn't make.
+    def put_manifest(self, reference: Reference, manifest: Blob) -> bool:
+        """Put it under the tag of ``reference``, or under its own digest where that has none.
+
+        Whether the registry files it under its subject by itself; see ``attach``.
         """
-        manifest, digest = self._manifest(reference)
-        labels = _labels(self._config(reference, manifest))
-        if "dragoman.artifact" not in labels:
-            raise ImageForeign(f"{reference} has no label dragoman.artifact: build-model didn't make it.")
-        blobs = manifest["layers"]
-        code = self._blob(reference, blobs[-1]["digest"])
-        files = files_in_layer(code, blobs[-1]["mediaType"])
-        model_manifest = json.loads(files[str(CHECKPOINT / MANIFEST)])
-        return Inspection(
-            reference=str(replace(reference, digest="")),
-            digest=digest,
-            labels=labels,
-            manifest=model_manifest,
-            layers=tuple(zip(layer_names(len(blobs)), (blob["size"] for blob in blobs), strict=True)),
-            compressed=True,
-            digests=digests_of(files, model_manifest),
+        content = b"".join(oci.pieces(manifest.content))
+        answer = self._connection.ask(
+            "PUT",
+            f"{self._path(reference.repository)}/manifests/{reference.tag or manifest.digest}",
+            headers={"Content-Type": manifest.descriptor.media_type},
+            body=lambda: content,
+        )
+        return SUBJECT_HEADER in self._connection.checked(answer).headers
+
+    def delete(self, reference: Reference) -> None:
+        """Remove the manifest with the digest of ``reference``, and with it every tag that names it."""
+        path = f"{self._path(reference.repository)}/manifests/{reference.digest}"
+        self._connection.checked(self._connection.ask("DELETE", path))
+
+    # Images
+
+    def image(self, found: Stored) -> Stored:
+        """``found``, or where that is an index the image for linux/amd64 in it; VersionUnknown without one."""
+        if "manifests" not in found.document:
+            return found
+        for entry in found.document["manifests"]:
+            platform = entry.get("platform") or {}
+            if all(platform.get(key) == value for key, value in oci.PLATFORM.items()):
+                return self.manifest(Reference(self.host, found.repository, digest=entry["digest"]))
+        raise VersionUnknown(
+            f"{self.host}/{found.repository}@{found.digest} has no image for linux/amd64, the only platform that "
+            "Dragoman builds for."
         )
 
-    def _manifest(self, reference: Reference) -> tuple[dict[str, Any], str]:
-        """(image manifest for linux/amd64, digest of what the tag names)."""
-        wanted = reference.digest or reference.tag
-        answer = self._get(f"{reference.repository}/manifests/{wanted}", accept=", ".join(MANIFEST_TYPES))
-        if self._says_unknown(answer):
-            raise self._unknown(reference)
-        document = self._checked(answer).json()
-        digest = answer.headers.get("Docker-Content-Digest") or f"sha256:{sha256(answer.content)}"
-        if "manifests" not in document:
-            return document, digest
-        for entry in document["manifests"]:
-            platform = entry.get("platform", {})
-            if all(platform.get(key) == value for key, value in PLATFORM.items()):
-                return self._manifest(replace(reference, digest=entry["digest"]))[0], digest
-        raise VersionUnknown(f"{reference} has no image for linux/amd64, the only platform that Dragoman builds for.")
+    def config(self, image: Stored) -> dict[str, Any]:
+        """An image's config; BlobMissing, BlobFalse."""
+        document: dict[str, Any] = json.loads(self.blobs(image.repository).read(image.config.digest))
+        return document
+
+    def labels(self, reference: Reference) -> dict[str, str]:
+        """The labels in the image's config; VersionUnknown, BlobMissing."""
+        return labels_of(self.config(self.image(self.manifest(reference))))
+
+    # What refers to a manifest (signatures, lists of packages, records)
+
+    def referrers(self, reference: Reference, artifact_type: str = "") -> list[Descriptor]:
+        """The manifests whose subject is the one with the digest of ``reference``, all or those of one type."""
+        path = f"{self._path(reference.repository)}/referrers/{reference.digest}"
+        query = f"?artifactType={quote(artifact_type, safe='')}" if artifact_type else ""
+        answer = self._connection.ask("GET", path + query, headers={"Accept": oci.INDEX})
+        if answer.status_code == HTTPStatus.NOT_FOUND:  # the registry has no such API
+            filed = self.find(fallback(reference))
+            documents = [filed.document] if filed else []
+        else:
+            documents = list(self._following(self._connection.checked(answer)))
+        entries = [Descriptor.decode(entry) for document in documents for entry in document.get("manifests") or ()]
+        return [entry for entry in entries if artifact_type in ("", entry.artifact_type)]
+
+    def attach(self, reference: Reference, manifest: Blob) -> None:
+        """Put a manifest whose ``subject`` is the one with the digest of ``reference``.
+
+        Where the registry has no API for that, it is listed under the tag that the specification has for it.
+        """
+        if self.put_manifest(replace(reference, tag="", digest=""), manifest):
+            return
+        content = b"".join(oci.pieces(manifest.content))
+        entry = Stored(reference.repository, manifest.descriptor.media_type, content).descriptor
+        for _ in range(_ATTEMPTS):  # another may write the list at the same time; nothing keeps us apart
+            listed = [one for one in self._filed(reference) if one.digest != entry.digest]
+            entries = [one.encode() for one in (*listed, entry)]
+            index = {"schemaVersion": 2, "mediaType": oci.INDEX, "manifests": entries}
+            self.put_manifest(fallback(reference), oci.document(index, oci.INDEX))
+            if entry.digest in {one.digest for one in self._filed(reference)}:
+                return
+        raise RegistryUnreachable(f"{self.host} lost {manifest.digest} from its list {fallback(reference)}. Try again.")
+
+    def _filed(self, reference: Reference) -> list[Descriptor]:
+        filed = self.find(fallback(reference))
+        return [Descriptor.decode(entry) for entry in filed.document["manifests"]] if filed else []
+
+    # Pages
+
+    def _pages(self, path: str) -> Iterator[dict[str, Any]]:
+        answer = self._connection.ask("GET", path)
+        if not self._connection.says_unknown(answer):
+            yield from self._following(self._connection.checked(answer))
+
+    def _following(self, answer: requests.Response) -> Iterator[dict[str, Any]]:
+        """The JSON of ``answer`` and of the pages after it, as its header Link names them (RFC 5988)."""
+        seen = {answer.url}
+        while True:
+            try:
+                page = answer.json()
+            except ValueError as error:
+                raise RegistryUnreachable(f"{self.host} answered something else than JSON to {answer.url}.") from error
+            yield page
+            url = urljoin(answer.url, answer.links.get("next", {}).get("url", ""))
+            if url in seen:
+                return
+            seen.add(url)
+            answer = self._connection.checked(self._connection.ask("GET", url))
 
     def _unknown(self, reference: Reference) -> VersionUnknown:
-        tags = self.tags(reference.repository)
-        has = f"It has {', '.join(sorted(tags))}." if tags else f"It has nothing named {reference.repository}."
+        try:
+            tags = sorted(tag for tag in self.tags(reference.repository) if not tag.startswith("sha256-"))
+        except (AccessRefused, RegistryUnreachable):  # that it isn't there is the answer
+            tags = []
+        shown = ", ".join([*tags[:_TAGS_SHOWN], *(["…"] if len(tags) > _TAGS_SHOWN else [])])
+        has = f"It has {shown}." if tags else f"It has nothing named {reference.repository}."
         if not (reference.tag or reference.digest):
             return VersionUnknown(f"{reference} names no version, and {self.host} was asked for one. {has}")
         return VersionUnknown(f"{self.host} has no {reference.repository}:{reference.tag or reference.digest}. {has}")
 
-    def _config(self, reference: Reference, manifest: Mapping[str, Any]) -> dict[str, Any]:
-        document: dict[str, Any] = json.loads(self._blob(reference, manifest["config"]["digest"]))
-        return document
-
-    def _blob(self, reference: Reference, digest: str) -> bytes:
-        answer = self._get(f"{reference.repository}/blobs/{digest}")
-        if answer.status_code == HTTPStatus.NOT_FOUND:
-            raise BlobMissing(f"{self.host} has {reference} and not its part {digest}: somebody removed it.")
-        return self._checked(answer).content
-
-    def _says_unknown(self, answer: requests.Response) -> bool:
-        """Whether the registry itself says that it has no such thing. Any other 404 is no statement about versions: it
-        is a proxy's, or that of a server which is no registry, and a version that is there must not look free."""
-        if answer.status_code != HTTPStatus.NOT_FOUND:
-            return False
-        try:
-            codes = {str(error["code"]) for error in answer.json()["errors"]}
-        except (ValueError, TypeError, KeyError):
-            codes = set()
-        return bool(codes & UNKNOWN_CODES)
-
-    def _get(self, path: str, accept: str = "*/*") -> requests.Response:
-        if not self._known:
-            self._introduce()
-        return self._ask(path, accept)
-
-    def _introduce(self) -> None:
-        """Ask whether this is a registry: only one that speaks version 2 of the API answers to ``/v2/``."""
-        answer = self._ask("", "*/*")
-        if answer.status_code == HTTPStatus.NOT_FOUND:
-            raise RegistryUnreachable(
-                f"What answers at {self.url} is no image registry: it answered {answer.status_code} to /v2/. "
-                "Check --registry."
-            )
-        self._checked(answer)
-        self._known = True
-
-    def _ask(self, path: str, accept: str) -> requests.Response:
-        url = f"{self.url}/v2/{path}"
-        try:
-            answer = self._session.get(url, headers={"Accept": accept}, timeout=ANSWER_SECONDS)
-            challenge = answer.headers.get("WWW-Authenticate", "")
-            if answer.status_code == HTTPStatus.UNAUTHORIZED and challenge:
-                self._sign_in(challenge)
-                answer = self._session.get(url, headers={"Accept": accept}, timeout=ANSWER_SECONDS)
-        except requests.RequestException as error:
-            raise RegistryUnreachable(
-                f"No registry answers at {self.url} ({_cause(error)}). "
-                "Check --registry; `deploy/local up` starts one on this machine."
-            ) from error
-        return answer
-
-    def _sign_in(self, challenge: str) -> None:
-        """Answer the registry's challenge with what `docker login` stored, or as nobody where that is allowed."""
-        login = _stored_login(self.host)
-        if challenge.lower().startswith("basic"):
-            self._session.auth = login
-            return
-        fields = dict(_CHALLENGE.findall(challenge))
-        query = {name: fields[name] for name in ("service", "scope") if name in fields}
-        answer = self._session.get(fields.get("realm", ""), params=query, auth=login, timeout=ANSWER_SECONDS)
-        token = self._checked(answer).json()
-        self._session.headers["Authorization"] = f"Bearer {token.get('token') or token.get('access_token')}"
-
-    def _checked(self, answer: requests.Response) -> requests.Response:
-        if answer.ok:
-            return answer
-        if answer.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-            raise RegistryUnreachable(
-                f"{self.host} refuses access ({answer.status_code}). Run `docker login {self.host}`."
-            )
-        raise RegistryUnreachable(f"{self.host} answered {answer.status_code} to {answer.request.path_url}.")
+    def _path(self, repository: str) -> str:
+        """Docker Hub keeps names of one word under another one."""
+        return f"library/{repository}" if self.host == DOCKER_HUB and "/" not in repository else repository
 
 
-def layer_names(count: int) -> list[str]:
-    """What each of an image's ``count`` layers holds, lowest first: the top two are ours, the others the runtime's."""
-    return [*["runtime"] * (count - 2), "model", "code"]
+def fallback(reference: Reference) -> Reference:
+    """The tag under which referrers are listed where the registry has no API for them (distribution-spec)."""
+    return replace(reference, tag=reference.digest.replace(":", "-"), digest="")
 
 
-def files_in_layer(blob: bytes, media_type: str) -> dict[str, bytes]:
-    """The regular files of a layer, by path without leading slash."""
-    if media_type.endswith("zstd"):
-        raise ImageForeign(
-            "The code layer is compressed with zstd, which build-model doesn't read. Pull it and inspect it."
+def labels_of(config: Mapping[str, Any]) -> dict[str, str]:
+    """The labels in an image's config."""
+    return dict((config.get("config") or {}).get("Labels") or {})
+
+
+def _stored(reference: Reference, answer: requests.Response) -> Stored:
+    """The manifest in an answer; ManifestFalse when it isn't one, or not the one that was asked for."""
+    named = reference.digest or answer.headers.get("Docker-Content-Digest") or oci.digest(answer.content)
+    if named != oci.digest(answer.content):
+        raise ManifestFalse(
+            f"{reference} is not what the registry sends: its digest is {oci.digest(answer.content)}, not {named}. "
+            "The registry's storage is damaged, or somebody changes what it sends."
         )
-    content = gzip.decompress(blob) if blob[:2] == b"\x1f\x8b" else blob
-    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
-        return {
-            member.name.removeprefix("./"): source.read()
-            for member in tar
-            if member.isfile() and (source := tar.extractfile(member)) is not None
-        }
-
-
-def digests_of(code: Mapping[str, bytes], manifest: Mapping[str, Any]) -> dict[str, str]:
-    """``Layers.digests`` of a pushed image: the code layer's files are hashed, the manifest has the others."""
-    hashed = {str(PurePosixPath(path).relative_to(APPLICATION)): sha256(content) for path, content in code.items()}
-    folder = CHECKPOINT.relative_to(APPLICATION)
-    return {**hashed, **{str(folder / name): digest for name, digest in model_digests(manifest).items()}}
-
-
-def model_digests(manifest: Mapping[str, Any]) -> dict[str, str]:
-    """sha256 by file name of weights and vocabularies, from a manifest's JSON.
-
-    Not through ``Manifest``: this one may be of a version whose code had other fields.
-    """
-    langs = {lang_file(code): digest for code, digest in manifest.get("langs", {}).items()}
-    return {WEIGHTS: manifest.get("weights", ""), **langs}
-
-
-def _labels(config: Mapping[str, Any]) -> dict[str, str]:
-    return dict(config.get("config", {}).get("Labels") or {})
-
-
-def _stored_login(host: str) -> tuple[str, str] | None:
     try:
-        stored = docker.auth.load_config().resolve_authconfig(host)
-    except docker.errors.DockerException as error:
-        raise RegistryUnreachable(
-            f"The login stored for {host} can't be read ({error}). Run `docker login {host}`."
-        ) from error
-    return (stored["username"], stored["password"]) if stored and "username" in stored else None
-
-
-def _cause(error: requests.RequestException) -> str:
-    text = str(error)
-    for known in (
-        "Connection refused",
-        "Name or service not known",
-        "timed out",
-        "CERTIFICATE_VERIFY_FAILED",
-        "WRONG_VERSION",
-    ):
-        if known in text:
-            return known.lower().replace("_", " ")
-    return type(error).__name__
+        document = answer.json()
+        media_type = document.get("mediaType") or answer.headers.get("Content-Type", "").partition(";")[0]
+        parts = document["manifests"] if "manifests" in document else [document["config"], *document["layers"]]
+        [(part["mediaType"], part["digest"], part["size"]) for part in parts]
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ManifestFalse(f"What the registry has as {reference} is no image manifest.") from error
+    return Stored(reference.repository, media_type, answer.content)

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 
 from build_model.engine import Container, Engine, EngineFailed, Image
 from build_model.image.artifact import CHECKPOINT, langs_digest
+from build_model.image.inspection import ImageForeign
 from build_model.image.reference import Reference
-from build_model.image.registry import ImageForeign, Registry
+from build_model.image.registry import Registry
 from build_model.image.version import Version
 from build_model.operation import lock, smoke
 from build_model.operation.audit import Audit
