@@ -111,8 +111,8 @@ AFTER_NUMBERS: Final = {
     "script": f"[{_SCRIPTS}]{_MARKED}*(?: [{_SCRIPTS}]{_MARKED}*)*",
 }
 
-# The characters that one of all these begins with or holds: text without any has no span.
-SIGNS: Final = (
-    rf"[0-9⟦⟧`<&{{%$\[\\@#/_:;=^\u00b2\u00b3\u00b9\u00bc-\u00be\u20e3{_SCRIPTS}{_SYMBOL[1:-1]}]"
-    "|[a-z][.][a-z]|--|[IVXL]e|[IVXL][eè]me|xD|XD"
-)
+# What plain French is written with: text of nothing else has a span only where one of ``IN_PLAIN`` is.
+PLAIN: Final = "A-Za-zÀ-ÖØ-öø-ÿŒœ \u00a0\u202f\n'’\".,!?:;()«»“”…–—-"
+IN_PLAIN: Final = r"\.[a-z]|(?<!\S)[:;][-'’()\[\]dDpPoO]|--[a-z]|[xX]D|(?<!\S)\^|[IVXL](?:e|[eè]me)\s+si[eè]cle|T_T"
+# Where one may begin: at this place, or before it in the same word.
+BEGINS: Final = rf"[^{PLAIN}]|[A-Z]{{2,6}}(?:-1[03])?(?:{SPACE}|:){{1,2}}[0-9]|{IN_PLAIN}"

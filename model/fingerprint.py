@@ -18,7 +18,8 @@ from model.errors import ArchitectureMismatch, CheckpointFormatError, ChecksumMi
 MANIFEST, WEIGHTS, GOLDEN = "manifest.json", "weights.safetensors", "golden.jsonl"
 CODE = Path(__file__).parent
 NETWORK = "network"  # the folder of the network, below ``CODE``
-OUTSIDE = ("search.py", "segment.py", "spans.py", "numbers.py", "carried.py")  # what decides a translation beside it, where it is there
+# What decides a translation beside the network, where it is there.
+OUTSIDE = ("search.py", "segment.py", "spans.py", "numbers.py", "carried.py")
 
 _WAY_OUT = (
     "Run the code that this checkpoint was made with, or take the checkpoint that this code belongs to; "

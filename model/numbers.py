@@ -250,6 +250,7 @@ ENGLISH: Final = (
     Rule("decade", rf"{_BEFORE}[0-9]{{2,4}}(?='?s(?!\w))", _as_it_is),
     Rule("measure", rf"{_BEFORE}{_SIGN}{_ENGLISH_RANGE} ?(?:{_UNITS})(?![\w²³-]|['’]\w)", _as_it_is),
 )
+ENGLISH_BEGINS: Final = rf"\b(?:{_ENGLISH_MONTH}|[Tt]he)(?: the)? [0-9]"  # a date, before its digits
 ENGLISH_PLAIN: Final = Rule(
     "plain", rf"{_ANY_DATE}|{_FRACTION}|{_SIGN}{_ENGLISH_NUMBER}(?:{_JOINT}{_ENGLISH_NUMBER})*|[0-9]+", _as_it_is
 )

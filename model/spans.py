@@ -11,12 +11,12 @@ In the sentence that the network reads, each stands as a slot, ``⟦n1⟧`` or `
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from model.carried import AFTER_NUMBERS, BEFORE_NUMBERS, SIGNS
-from model.numbers import ENGLISH, ENGLISH_PLAIN, FRENCH, FRENCH_PLAIN, Rule, value
+from model.carried import AFTER_NUMBERS, BEFORE_NUMBERS, BEGINS, IN_PLAIN, PLAIN
+from model.numbers import ENGLISH, ENGLISH_BEGINS, ENGLISH_PLAIN, FRENCH, FRENCH_PLAIN, Rule, value
 
 MOST: Final = {"n": 9, "x": 6, "p": 6}  # slots of each kind that a sentence can hold
 
@@ -46,32 +46,34 @@ def find(text: str, language: str = "fra") -> list[Span]:
     Args:
         language: ``fra`` or ``eng``, the typography of its numbers; English ones stay as they are.
     """
-    if _SIGNS.search(text) is None:
+    if _PLAIN.fullmatch(text) is not None and _IN_PLAIN.search(text) is None:
         return []
-    pattern, rules = _SCANNERS[language]
-    found = []
+    begins, pattern, rules = _SCANNERS[language]
+    found: list[Span] = []
     at = 0
-    while (match := pattern.search(text, at)) is not None:
-        start, end = match.span()
-        at = max(end, start + 1)
-        name = match.lastgroup
-        assert name is not None
-        if (rule := rules.get(name)) is not None:
-            found.append(
-                Span(
-                    start,
-                    end,
-                    "n",
-                    match[0],
-                    rule.rewrite(match[0], text[max(0, start - 24) : start], text[end : end + 24]),
-                )
-            )
-            continue
-        end = _trimmed(name, match)
-        if end > start:
-            found.append(Span(start, end, "x", text[start:end], text[start:end]))
-            at = end
+    while (sign := begins.search(text, at)) is not None:
+        # A span begins at its first sign, or before it in the same word: "exemple.fr", "(06".
+        begin = max(at, text.rfind(" ", at, sign.start()) + 1)
+        for start in range(begin, sign.start() + 1):
+            match = pattern.match(text, start)
+            if match is not None and (span := _span(match, rules)) is not None:
+                found.append(span)
+                at = span.end
+                break
+        else:
+            at = sign.start() + 1
     return found
+
+
+def _span(match: re.Match[str], rules: Mapping[str, Rule]) -> Span | None:
+    """What was found, or None where nothing is left of a link without the marks after it."""
+    text, (start, end), name = match.string, match.span(), match.lastgroup
+    assert name is not None
+    if (rule := rules.get(name)) is not None:
+        target = rule.rewrite(match[0], text[max(0, start - 24) : start], text[end : end + 24])
+        return Span(start, end, "n", match[0], target)
+    found = text[start : _trimmed(name, match)]
+    return Span(start, start + len(found), "x", found, found) if found else None
 
 
 def canonical(span: Span) -> str:
@@ -118,13 +120,18 @@ def _trimmed(name: str, match: re.Match[str]) -> int:
     return match.start() + len(found)
 
 
-def _scanner(marked: Sequence[Rule], plain: Rule) -> tuple[re.Pattern[str], dict[str, Rule]]:
-    """One pattern of all, and the rules of its named parts that are numbers."""
+def _scanner(
+    begins: str, marked: Sequence[Rule], plain: Rule
+) -> tuple[re.Pattern[str], re.Pattern[str], dict[str, Rule]]:
+    """Where a span may begin, one pattern of all, and the rules of its named parts that are numbers."""
     parts = [*BEFORE_NUMBERS.items(), *((rule.name, rule.pattern) for rule in marked), *AFTER_NUMBERS.items()]
     parts.append((plain.name, plain.pattern))
     pattern = re.compile("|".join(f"(?P<{name}>{part})" for name, part in parts))
-    return pattern, {rule.name: rule for rule in (*marked, plain)}
+    return re.compile(begins), pattern, {rule.name: rule for rule in (*marked, plain)}
 
 
-_SIGNS = re.compile(SIGNS)
-_SCANNERS = {"fra": _scanner(FRENCH, FRENCH_PLAIN), "eng": _scanner(ENGLISH, ENGLISH_PLAIN)}
+_PLAIN, _IN_PLAIN = re.compile(f"[{PLAIN}]*"), re.compile(IN_PLAIN)
+_SCANNERS = {
+    "fra": _scanner(BEGINS, FRENCH, FRENCH_PLAIN),
+    "eng": _scanner(rf"{ENGLISH_BEGINS}|{BEGINS}", ENGLISH, ENGLISH_PLAIN),
+}
