@@ -3,6 +3,7 @@
 python -m service                       serve until SIGTERM or SIGINT
 python -m service self-test             verify, load and translate the goldens; opens no connection
 python -m service health [ready|live]   for probes; imports no model
+python -m service tally                 what it answered since it started, as JSON
 """
 
 import os
@@ -58,6 +59,8 @@ def main(arguments: list[str]) -> int:
             return health("ready")
         case ["health", "ready" | "live" as kind]:
             return health(kind)
+        case ["tally"]:
+            return tally()
     print(__doc__, file=sys.stderr)
     return EXIT_USAGE
 
@@ -69,6 +72,18 @@ def health(kind: str) -> int:
     well, line = probe(kind)
     print(line)
     return 0 if well else 1
+
+
+def tally() -> int:
+    """Prints what the service in this container answered; 1 where none runs."""
+    from service import health  # noqa: PLC0415
+
+    try:
+        print(health.tally())
+    except OSError as error:
+        print(f"no service has run here: {error}")
+        return 1
+    return 0
 
 
 def self_test(settings: "Settings") -> int:

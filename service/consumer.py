@@ -261,7 +261,9 @@ class Consumer:
 
     def _answer(self, entry: Entry, reply: Message, status: str) -> None:
         self._ledger.publish(entry, Purpose.REPLY, reply)
-        self._metrics.processed(status, time.monotonic() - entry.delivery.received_at)
+        seconds = time.monotonic() - entry.delivery.received_at
+        self._metrics.processed(status, seconds)
+        self._vitals.tally.processed(status, seconds)
 
     def _send_publications(self) -> None:
         if self._outlet.ready:
@@ -309,7 +311,9 @@ class Consumer:
         received_at = datetime.now(UTC) - timedelta(seconds=time.monotonic() - delivery.received_at)
         copy = self._replies.quarantined(erroneous, self._settings.quarantine_queue, received_at)
         self._ledger.publish(entry, Purpose.QUARANTINE, copy)
-        self._metrics.processed(erroneous.reason, time.monotonic() - delivery.received_at)
+        seconds = time.monotonic() - delivery.received_at
+        self._metrics.processed(erroneous.reason, seconds)
+        self._vitals.tally.processed(erroneous.reason, seconds)
         log.warning(
             "putting a message into quarantine",
             reason=erroneous.reason,
@@ -382,6 +386,7 @@ class Consumer:
 
     def _beat(self) -> None:
         self._vitals.loop.beat()
+        self._vitals.tally.write()
         if self._returned_replies:
             log.info("replies were returned, their clients are gone", replies=self._returned_replies)
             self._returned_replies = 0

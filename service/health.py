@@ -8,9 +8,11 @@ import os
 import time
 from pathlib import Path
 
+from service.tally import Tally
+
 STALE_SECONDS = 60.0  # longer than the longest batch that is in order
 _LEAST_INTERVAL_SECONDS = 1.0  # between two writes of one heartbeat
-LOOP, INFERENCE, READY = "loop", "inference", "ready"
+LOOP, INFERENCE, READY, TALLY = "loop", "inference", "ready", "tally"
 
 
 def folder() -> Path:
@@ -36,7 +38,7 @@ class Heartbeat:
 
 
 class Vitals:
-    """The files of this process: a heartbeat for each thread, and readiness."""
+    """The files of this process: a heartbeat for each thread, readiness, and what it answered."""
 
     def __init__(self) -> None:
         place = folder()
@@ -45,6 +47,7 @@ class Vitals:
         self._ready_file.unlink(missing_ok=True)  # of a process that was killed
         self.loop = Heartbeat(place / LOOP)
         self.inference = Heartbeat(place / INFERENCE)
+        self.tally = Tally(place / TALLY)
         self._ready = False
 
     @property
@@ -61,6 +64,11 @@ class Vitals:
             self._ready_file.touch()
         else:
             self._ready_file.unlink(missing_ok=True)
+
+
+def tally() -> str:
+    """The numbers of the service on this machine, as JSON; FileNotFoundError where there is none."""
+    return (folder() / TALLY).read_text(encoding="utf-8").strip()
 
 
 def probe(kind: str) -> tuple[bool, str]:

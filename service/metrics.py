@@ -1,5 +1,6 @@
 """What Prometheus may ask. Off unless a port is given: then nothing is counted and the library isn't imported."""
 
+import errno
 from collections.abc import Iterable
 from typing import Any, Protocol
 
@@ -11,6 +12,9 @@ WITHOUT_PREFIX = {
     *("batch_size", "replies_returned", "quarantined_messages", "connection_blocked", "model"),
 }
 """The names that metrics had in 1.0, without prefix. Deprecated: served beside the new ones until 1.2."""
+
+
+NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
 
 class Metrics(Protocol):
@@ -86,7 +90,12 @@ class Prometheus:
         REGISTRY.register(registry)
         REGISTRY.register(_WithoutPrefix(registry))
         try:
-            start_http_server(port)
+            try:
+                start_http_server(port, "::")  # IPv4 comes in there too
+            except OSError as error:
+                if error.errno not in NO_IPV6:
+                    raise
+                start_http_server(port)
         except OSError as error:
             raise SettingsError(
                 f"METRICS_PORT {port} can't be listened on ({error.strerror}). Choose another."

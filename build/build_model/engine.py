@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from http import HTTPStatus
 from typing import IO, Any
 
@@ -20,20 +21,22 @@ import docker
 import docker.errors
 import requests.exceptions
 
+from build_model.container import (
+    HARDENING,
+    SECRETS,
+    Container,
+    ContainerSpec,
+    Outcome,
+    container_of,
+    options_of,
+    secret_files,
+)
 from build_model.report import Progress
 from model.errors import DragomanError
 
 CONNECT_SECONDS = 10
 STREAM_SECONDS = 1800
 """The longest silence inside a build, push or pull: nothing is said while a layer of torch's size is compressed."""
-
-HARDENING: Mapping[str, Any] = {
-    "read_only": True,
-    "cap_drop": ["ALL"],
-    "security_opt": ["no-new-privileges"],
-    "tmpfs": {"/tmp": ""},
-}
-"""How every container of ours runs: the image must work so, and what is tested is what is deployed."""
 
 
 class EngineUnavailable(DragomanError):
@@ -86,63 +89,27 @@ class Image:
     size_bytes: int
 
 
-@dataclass(frozen=True)
-class ContainerSpec:
-    """A container before it exists. ``restart``: the engine starts it again whenever it ends by itself."""
-
-    name: str
-    image: str
-    network: str
-    restart: bool
-    environment: Mapping[str, str]
-    labels: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Container:
-    """A container as the engine sees it. ``exit_code`` is None while it hasn't ended; times are ISO 8601."""
-
-    id: str
-    name: str
-    image: str
-    labels: Mapping[str, str]
-    environment: Mapping[str, str]
-    network: str
-    status: str
-    health: str
-    exit_code: int | None
-    restarts: int
-    started_at: str
-    created_at: str
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a container that ran to its end did end; ``log`` is its standard output and error, oldest first."""
-
-    exit_code: int
-    log: str
-
-
 class Engine:
     """A connection to one Docker engine."""
 
-    def __init__(self, client: docker.DockerClient) -> None:
+    def __init__(self, client: docker.DockerClient, host: str = "") -> None:
         self.client = client
+        self.host = host or _address()
 
     @classmethod
-    def connect(cls) -> Engine:
-        """The engine of ``DOCKER_HOST`` or of the Docker command line's context; EngineUnavailable if none answers."""
+    def connect(cls, host: str = "") -> Engine:
+        """The engine at ``host``, else that of ``DOCKER_HOST``; EngineUnavailable if none answers."""
+        environment = {**os.environ, "DOCKER_HOST": host} if host else None
         try:
-            client = docker.from_env(timeout=CONNECT_SECONDS)
+            client = docker.from_env(timeout=CONNECT_SECONDS, environment=environment)
             client.ping()
         except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
             raise EngineUnavailable(
-                f"No Docker engine answers at {_address()}. "
-                "Start one (`deploy/local up` does), or name one in DOCKER_HOST."
+                f"No Docker engine answers at {host or _address()}. "
+                f"Start one (`deploy/local up` does), or name one in {'--host' if host else 'DOCKER_HOST'}."
             ) from error
         client.api.timeout = STREAM_SECONDS
-        return cls(client)
+        return cls(client, host)
 
     # Images
 
@@ -153,14 +120,29 @@ class Engine:
                 attributes = self.client.images.get(reference).attrs
         except ImageMissing:
             return None
-        return Image(
-            id=attributes["Id"],
-            labels=dict(attributes["Config"].get("Labels") or {}),
-            tags=tuple(attributes.get("RepoTags") or ()),
-            digests=tuple(attributes.get("RepoDigests") or ()),
-            layers=tuple(attributes["RootFS"].get("Layers") or ()),
-            size_bytes=attributes["Size"],
-        )
+        return _image(attributes)
+
+    def images(self, label: str) -> list[Image]:
+        """The images that have ``label``, whatever its value."""
+        with translated(f"list images with the label {label}"):
+            found = self.client.images.list(filters={"label": label})
+        return [_image(one.attrs) for one in found]
+
+    def remove_name(self, name: str) -> None:
+        """Take a tag or a digest from its image, and with the last one the image; one that is gone is fine."""
+        try:
+            with translated(f"remove {name}"):
+                self.client.images.remove(name)
+        except ImageMissing:
+            return
+
+    def digests(self, repository: str, version: str) -> list[str]:
+        """The digests under which the engine has pulled or pushed ``version`` of ``repository`` (registry and all)."""
+        with translated(f"list the images of {repository}"):
+            images = self.client.api.images()
+        ours = [one for one in images if (one.get("Labels") or {}).get("org.opencontainers.image.version") == version]
+        names = {name for one in ours for name in one.get("RepoDigests") or ()}
+        return sorted(name.partition("@")[2] for name in names if name.partition("@")[0] == repository)
 
     def tags(self, repository: str) -> list[str]:
         """The tags that the engine has of ``repository``."""
@@ -299,17 +281,8 @@ class Engine:
 
     def create(self, spec: ContainerSpec) -> str:
         """Create a hardened container and don't start it; its ID. NameTaken when one of that name is there."""
-        restart: dict[str, Any] = {"restart_policy": {"Name": "unless-stopped" if spec.restart else "no"}}
         try:
-            container = self.client.containers.create(
-                spec.image,
-                name=spec.name,
-                environment=dict(spec.environment),
-                labels=dict(spec.labels),
-                network_mode=spec.network,
-                **restart,
-                **HARDENING,
-            )
+            container = self.client.containers.create(spec.image, name=spec.name, **options_of(spec))
         except docker.errors.APIError as error:
             if error.status_code == HTTPStatus.CONFLICT:
                 raise NameTaken(f"The engine already has a container named {spec.name}.") from error
@@ -318,7 +291,30 @@ class Engine:
         except requests.exceptions.RequestException:
             with translated(f"create {spec.name}"):
                 raise
+        if spec.secrets:
+            try:
+                self._put_secrets(str(container.id), spec)
+            except BaseException:
+                self.remove(str(container.id))
+                raise
         return str(container.id)
+
+    def _put_secrets(self, container: str, spec: ContainerSpec) -> None:
+        with translated(f"put the secrets of {spec.name} into it", missing=ContainerMissing):
+            user = self.client.images.get(spec.image).attrs["Config"].get("User", "")
+            self.client.api.put_archive(container, SECRETS, secret_files(spec.secrets, user))
+
+    def secrets(self, container: str, names: Sequence[str]) -> dict[str, str]:
+        """The secrets that ``container`` was created with, by name; those that it hasn't are left out."""
+        found = {}
+        for name in names:
+            try:
+                with translated(f"read the secrets of {container[:12]}", missing=ContainerMissing):
+                    archive = self.client.containers.get(container).get_archive(f"{SECRETS}/{name}")[0]
+                    found[name] = _only_member(archive).decode()
+            except ContainerMissing:
+                continue
+        return found
 
     def start(self, container: str) -> None:
         """Start a container that was created or has ended."""
@@ -328,20 +324,43 @@ class Engine:
     def container(self, container: str) -> Container:
         """How ``container`` (ID or name) is now; ContainerMissing when it is gone."""
         with translated(f"look at {container[:12]}", missing=ContainerMissing):
-            return _container(self.client.containers.get(container).attrs)
+            return container_of(self.client.containers.get(container).attrs)
 
     def containers(self, labels: Mapping[str, str]) -> list[Container]:
         """The containers that carry all of ``labels``, whether they run or not, by name."""
         filters: dict[str, str | list[str] | bool] = {"label": [f"{name}={value}" for name, value in labels.items()]}
         with translated("list containers"):
             found = self.client.containers.list(all=True, filters=filters, ignore_removed=True)
-            return sorted((_container(one.attrs) for one in found), key=lambda one: one.name)
+            return sorted((container_of(one.attrs) for one in found), key=lambda one: one.name)
 
-    def execute(self, container: str, command: Sequence[str]) -> int:
-        """Run ``command`` beside the main process of a running container; its exit code."""
+    def execute(self, container: str, command: Sequence[str]) -> Outcome:
+        """Run ``command`` beside the main process of a running container; its exit code and what it printed."""
         with translated(f"run {' '.join(command)} in {container[:12]}", missing=ContainerMissing):
-            exit_code, _ = self.client.containers.get(container).exec_run(list(command))
-        return -1 if exit_code is None else exit_code
+            exit_code, said = self.client.containers.get(container).exec_run(list(command))
+        text = said.decode("utf-8", "replace") if isinstance(said, bytes) else ""
+        return Outcome(-1 if exit_code is None else exit_code, text)
+
+    def clock(self) -> float:
+        """The time on the engine's machine, seconds since 1970."""
+        with translated("tell the time"):
+            text: str = self.client.info()["SystemTime"]
+        whole, _, fraction = text.rstrip("Z").partition(".")  # nanoseconds: more than Python reads
+        return datetime.fromisoformat(f"{whole[:19]}+00:00").timestamp() + float(f"0.{fraction[:6] or 0}")
+
+    def exit_codes(self, container: str, since: float) -> list[int]:
+        """With what ``container`` ended ``since`` (of ``clock``), whenever it did, whether it was started again or not.
+
+        The engine remembers its last 256 events.
+        """
+        with translated(f"read the events of {container[:12]}"):
+            api: Any = self.client.api  # its types know whole seconds only
+            events = api.events(
+                since=f"{since:.6f}",
+                until=f"{self.clock():.6f}",
+                filters={"type": "container", "event": "die", "container": container},
+                decode=True,
+            )
+            return [int(event["Actor"]["Attributes"]["exitCode"]) for event in events]
 
     def stop(self, container: str, seconds: int) -> int:
         """SIGTERM, then SIGKILL after ``seconds``; the exit code."""
@@ -356,30 +375,22 @@ class Engine:
             return str(self.client.containers.get(container).logs(tail=lines).decode("utf-8", "replace"))
 
     def remove(self, container: str) -> None:
-        """Remove a container, running or not; one that is already gone is fine."""
+        """Remove a container, running or not, and its secrets; one that is already gone is fine."""
         try:
             with translated(f"remove {container[:12]}", missing=ContainerMissing):
-                self.client.containers.get(container).remove(force=True)
+                self.client.containers.get(container).remove(force=True, v=True)
         except ContainerMissing:
             return
 
 
-def _container(attributes: Mapping[str, Any]) -> Container:
-    state, config = attributes["State"], attributes["Config"]
-    ended = state["Status"] in ("exited", "dead")
-    return Container(
+def _image(attributes: Mapping[str, Any]) -> Image:
+    return Image(
         id=attributes["Id"],
-        name=attributes["Name"].lstrip("/"),
-        image=config["Image"],
-        labels=dict(config.get("Labels") or {}),
-        environment=dict(entry.split("=", 1) for entry in config.get("Env") or () if "=" in entry),
-        network=attributes["HostConfig"]["NetworkMode"],
-        status=state["Status"],
-        health=(state.get("Health") or {}).get("Status", ""),
-        exit_code=state["ExitCode"] if ended else None,
-        restarts=attributes.get("RestartCount", 0),
-        started_at=state["StartedAt"],
-        created_at=attributes["Created"],
+        labels=dict(attributes["Config"].get("Labels") or {}),
+        tags=tuple(attributes.get("RepoTags") or ()),
+        digests=tuple(attributes.get("RepoDigests") or ()),
+        layers=tuple(attributes["RootFS"].get("Layers") or ()),
+        size_bytes=attributes["Size"],
     )
 
 

@@ -5,13 +5,18 @@ pytest tests/black_box --image REF ...     tests what an image must do on each o
 """
 
 import shutil
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from images import ROOT, Version
+from images import ROOT, BuildModel, Urls, Version
 
 from build_model.engine import Engine
+from build_model.operation.rpc import Broker
 from build_model.report import silent
+
+from .places import Place
 
 RELEASED = "released"
 CLONE = ("model", "service", "build", "requirements", "Dockerfile", "VERSION")
@@ -60,3 +65,15 @@ def clone(tmp_path: Path) -> Path:
         else:
             shutil.copyfile(ROOT / name, tmp_path / name)
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def place(engine: Engine, registry: str, repository: str, urls: Urls, build_model: BuildModel) -> Iterator[Place]:
+    """A place of its own for this module; nothing of it is left afterwards."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    yield Place(name, registry, repository, urls, build_model)
+    for container in engine.containers({"dragoman.deployment": name}):
+        engine.remove(container.id)
+    with Broker(urls.client) as broker:
+        for queue in (name, f"{name}.quarantine"):
+            broker.delete(queue)

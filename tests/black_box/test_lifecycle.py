@@ -1,94 +1,22 @@
 """A version's way from a checkpoint to a queue and back, over a real engine, registry and broker."""
 
 import json
-import threading
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from images import BuildModel, Derive, Ran, Urls, Version, forget, push
+from images import BuildModel, Derive, Urls, Version, forget, push
 
 from build_model.engine import Engine
 from build_model.image.reference import Reference
 from build_model.image.registry import Registry
+from build_model.operation import lock
 from build_model.operation.rpc import Broker, Parcel
 from build_model.report import silent
-from dragoman.client import Answer
 
-SENTENCE = "Elle est contente."
+from .places import SENTENCE, Place, asking
+
 NOBODY = "127.0.0.1:1"
-
-
-@dataclass(frozen=True)
-class Place:
-    """A deployment of these tests: its name is its queue's, too."""
-
-    name: str
-    registry: str
-    repository: str
-    urls: Urls
-    build_model: BuildModel
-
-    def deploy(self, version: str, *arguments: str, repository: str = "") -> Ran:
-        """`build-model deploy` to this place."""
-        where = ("--registry", self.registry, "--repository", repository or self.repository, "--name", self.name)
-        broker = ("--amqp-url", self.urls.container, "--client-amqp-url", self.urls.client)
-        queue = ("--env", f"RPC_QUEUE={self.name}")
-        return self.build_model("deploy", version, *where, *broker, *queue, *arguments, "--json")
-
-    def command(self, name: str, *arguments: str) -> Ran:
-        """Any other command about this place."""
-        return self.build_model(name, *arguments, "--name", self.name, "--json")
-
-    def versions(self) -> list[str]:
-        """The version of each replica that runs."""
-        return [replica["version"] for replica in self.command("status").object["replicas"]]
-
-    def ask(self, *texts: str) -> list[Answer]:
-        """Translations over the queue."""
-        with Broker(self.urls.client) as broker:
-            return broker.ask(self.name, list(texts), 60)
-
-
-@pytest.fixture(scope="module")
-def place(engine: Engine, registry: str, repository: str, urls: Urls, build_model: BuildModel) -> Iterator[Place]:
-    """A place of its own for this module; nothing of it is left afterwards."""
-    name = f"test-{uuid.uuid4().hex[:8]}"
-    yield Place(name, registry, repository, urls, build_model)
-    for container in engine.containers({"dragoman.deployment": name}):
-        engine.remove(container.id)
-    with Broker(urls.client) as broker:
-        for queue in (name, f"{name}.quarantine"):
-            broker.delete(queue)
-
-
-@contextmanager
-def asking(place: Place) -> Iterator[list[Answer]]:
-    """Asks one sentence after the other while the block runs; the answers so far. One without answer is an error."""
-    answers: list[Answer] = []
-    failures: list[Exception] = []
-    done = threading.Event()
-
-    def ask() -> None:
-        try:
-            with Broker(place.urls.client) as broker:
-                while not done.wait(0.1):
-                    answers.extend(broker.ask(place.name, [SENTENCE], 60))
-        except Exception as error:  # noqa: BLE001 (raised again in the test's own thread)
-            failures.append(error)
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    try:
-        yield answers
-    finally:
-        done.set()
-        thread.join()
-    if failures:
-        raise failures[0]
 
 
 # Build, push, pull
@@ -226,17 +154,17 @@ def test_versions_are_deployed_rolled_back_and_rolled_forward_with_every_request
     assert place.ask(SENTENCE)[0].version == "2.0.0"
 
     with asking(place) as answers:
-        back = place.command("rollback")
+        back = place.command("rollback", "--observe", "1")
     assert back.exit_code == 0, back.stdout
     assert place.versions() == ["1.0.0"]
     assert {answer.version for answer in answers} == {"1.0.0", "2.0.0"}
 
-    forward = place.command("rollback")
+    forward = place.command("rollback", "--observe", "1")
     assert forward.exit_code == 0, forward.stdout
     assert place.versions() == ["2.0.0"]
 
     actions = [json.loads(line) for line in audit_log.read_text().splitlines()]
-    done = [action["what"] for action in actions if action.get("name") == place.name]
+    done = [one["what"] for one in actions if one.get("name") == place.name and one["what"] != "drain"]
     assert done == ["deploy", "deploy", "rollback", "rollback"]
     assert all(action["exit_code"] == 0 for action in actions if action["what"] == "drain")
 
@@ -309,12 +237,9 @@ def test_a_broker_that_only_this_side_can_reach_fails_the_candidate_and_nothing_
 def test_a_second_deploy_at_the_same_time_is_refused_until_unlocked(
     place: Place, second: Version, engine: Engine
 ) -> None:
-    from build_model.engine import ContainerSpec  # noqa: PLC0415
-    from build_model.operation.lock import WHAT, WHEN, WHO, lock_name  # noqa: PLC0415 (what a lock looks like)
-
-    labels = {WHO: "somebody@elsewhere", WHEN: "2026-01-01T00:00:00+00:00", WHAT: "deploy 9.9.9"}
-    labels |= {"dragoman.deployment": place.name, "dragoman.role": "lock"}
-    engine.create(ContainerSpec(lock_name(place.name), second.reference, "none", False, {}, labels))
+    labels = {lock.WHO: "somebody@elsewhere", lock.WHEN: "2026-01-01T00:00:00+00:00"}
+    spec = lock.spec(place.name, second.reference, "deploy 9.9.9")
+    engine.start(engine.create(replace(spec, labels={**spec.labels, **labels})))
 
     refused = place.deploy("1.0.0")
     assert refused.object["error"] == "DeployLocked"

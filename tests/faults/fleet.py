@@ -103,7 +103,7 @@ class Replica:
     @property
     def is_ready(self) -> bool:
         """What the health check says."""
-        return self._engine.execute(self.container, ("python3", "-m", "service", "health", "ready")) == 0
+        return self._engine.execute(self.container, ("python3", "-m", "service", "health", "ready")).exit_code == 0
 
     @property
     def is_running(self) -> bool:
@@ -150,7 +150,7 @@ class Replica:
 
     def execute(self, *command: str) -> int:
         """The exit code of a command beside it."""
-        return self._engine.execute(self.container, command)
+        return self._engine.execute(self.container, command).exit_code
 
     # What it costs
 

@@ -21,7 +21,7 @@ from model.network.vocabulary import Lang
 
 NOBODY = "127.0.0.1:1"
 COMMANDS = (
-    *("base", "deploy", "evaluate", "inspect", "restamp", "rollback"),
+    *("base", "deploy", "evaluate", "history", "inspect", "prune", "restamp", "rollback"),
     *("smoke", "status", "train", "translate", "unlock"),
 )
 

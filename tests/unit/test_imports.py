@@ -24,6 +24,7 @@ FLOORS = (
     {"image"},
     {"training"},
     {"engine"},
+    {"container"},
     {"report"},
 )
 """From the top. What stands in one set may import each other, and whatever is below."""

@@ -25,7 +25,9 @@ from build_model.engine import Engine
 from build_model.image import image
 from build_model.operation import deploy as deploying
 from build_model.operation import lock, smoke
-from build_model.operation.plan import Deployment
+from build_model.operation import prune as pruning
+from build_model.operation.audit import Audit, history_row
+from build_model.operation.running import Deployment
 from dragoman.client import Answer, Client
 
 DEPLOYMENT = "dragoman"
@@ -37,10 +39,34 @@ def deployment_name(name: str) -> str:
     return name
 
 
+def memory_size(text: str) -> str:
+    """``text`` as it is, or refused: a size in MB or GB."""
+    if not re.fullmatch(r"[1-9][0-9]{0,6}[mg]", text):
+        raise typer.BadParameter(f"{text!r} is no size. Expected a number and m or g, such as 512m or 2g.")
+    return text
+
+
 Name = Annotated[
     str, typer.Option(metavar="NAME", help="What the deployment is called on this engine.", callback=deployment_name)
 ]
 Network = Annotated[str, typer.Option(metavar="NAME", help="The Docker network of the containers, or host.")]
+Host = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="URL",
+        help="The Docker engine, unix:///PATH, tcp://HOST:PORT or ssh://USER@HOST. Repeated: all of them, or none.",
+        show_default="DOCKER_HOST's",
+    ),
+]
+Hosts = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="The Docker engines, one a line.", exists=True, dir_okay=False)
+]
+Observe = Annotated[
+    float, typer.Option(metavar="SECONDS", min=0, help="How long new replicas are watched before the old ones go.")
+]
+Memory = Annotated[
+    str, typer.Option(metavar="SIZE", help="What each replica may use, such as 512m or 2g.", callback=memory_size)
+]
 AmqpUrl = Annotated[
     str,
     typer.Option(
@@ -71,18 +97,26 @@ def deploy(
     client_amqp_url: ClientAmqpUrl = "",
     replicas: Annotated[int, typer.Option(min=1, help="How many containers share the queue.")] = 1,
     network: Network = "bridge",
+    memory: Memory = "1g",
     env: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="A setting of the service, such as MAX_BATCH=16. May be repeated."),
     ] = None,
+    canary: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Start so many at first and watch them beside the old ones.")
+    ] = 0,
+    observe: Observe = deploying.OBSERVE_SECONDS,
     repository: Repository = image.REPOSITORY,
     name: Name = DEPLOYMENT,
+    host: Host = None,
+    hosts: Hosts = None,
     as_json: Json = False,
 ) -> None:
     """Deploy a version from the registry.
 
     By digest. A candidate is smoke-tested on a private queue; then the new replicas start, and when all are ready
-    the old ones are drained. Whatever fails, the old version goes on serving.
+    and were watched for a while, the old ones are drained. Whatever fails, the old version goes on serving: a new one
+    that dies, fails more requests than the old one or is much slower is taken back. `build-model history` says why.
     """
     settings = _settings(env or [])
     with reported(as_json=as_json):
@@ -94,51 +128,108 @@ def deploy(
             network=network,
             environment={**settings, "AMQP_URL": amqp_url},
             client_amqp_url=client_amqp_url or amqp_url,
+            memory_bytes=_bytes(memory),
         )
-        _deploy(wanted, "deploy", as_json=as_json)
+        deployer = deploying.Deployer(_engines(host, hosts), progress_for(as_json))
+        _print_deployed(deployer.deploy(wanted, rollout=deploying.Rollout(canary, observe)), as_json=as_json)
 
 
 @group.command()
 def rollback(
     version: Annotated[str, typer.Argument(metavar="[VERSION]", help="Where to.", show_default="what ran before")] = "",
+    observe: Observe = deploying.OBSERVE_SECONDS,
     name: Name = DEPLOYMENT,
+    host: Host = None,
+    hosts: Hosts = None,
     as_json: Json = False,
 ) -> None:
     """Go back to the version that ran before, or to VERSION; rolling back twice returns.
 
-    The image comes from the registry and passes the same smoke test as in a deploy; settings stay as they are.
+    The image comes from the engine where it has it, else from the registry, and passes the same smoke test as in a
+    deploy; settings stay as they are. A deploy that was cut off is undone, a rollback that was cut off is finished.
     """
     with reported(as_json=as_json):
-        running = deploying.Deployer(Engine.connect(), progress_for(as_json)).running(name)
-        _deploy(deploying.rollback_target(running, version or None), "rollback", as_json=as_json)
+        deployer = deploying.Deployer(_engines(host, hosts), progress_for(as_json))
+        wanted = deployer.rolled_back(name, version or None)
+        rollout = deploying.Rollout(observe_seconds=observe)
+        _print_deployed(deployer.deploy(wanted, "rollback", rollout), as_json=as_json)
 
 
 @group.command()
-def status(name: Name = DEPLOYMENT, as_json: Json = False) -> None:
+def status(name: Name = DEPLOYMENT, host: Host = None, hosts: Hosts = None, as_json: Json = False) -> None:
     """Show which version runs, its replicas, what a rollback leads to, and who holds the lock."""
     with reported(as_json=as_json):
-        deployer = deploying.Deployer(Engine.connect(), report.silent())
-        found, others = deployer.status(name), deployer.others(name)
+        found = []
+        for engine in _engines(host, hosts):
+            running, others = deploying.Deployer.status(engine, name), deploying.Deployer.others(engine, name)
+            found.append({"host": engine.host, **running.encode(), "others": others})
+            if as_json:
+                continue
+            report.print_facts(f"{name}: {running.reference or 'nothing is deployed'}", running.facts())
+            if running.replicas:
+                report.print_table(("replica", "version", "state", "restarts", "since"), running.rows())
+            if others:
+                print(f"Other deployments on this engine: {', '.join(others)}. See one with --name.")
         if as_json:
-            report.print_object({**found.encode(), "others": others})
-            return
-        report.print_facts(f"{name}: {found.reference or 'nothing is deployed'}", found.facts())
-        if found.replicas:
-            report.print_table(("replica", "version", "state", "restarts", "since"), found.rows())
-        if others:
-            print(f"Other deployments on this engine: {', '.join(others)}. See one with --name.")
+            report.print_object(found[0] if len(found) == 1 else {"hosts": found})
 
 
 @group.command()
-def unlock(name: Name = DEPLOYMENT, as_json: Json = False) -> None:
+def history(
+    name: Name = DEPLOYMENT,
+    limit: Annotated[int, typer.Option(min=1, help="The last so many.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """Show what was deployed from this machine, when, by whom, and what came of it."""
+    with reported(as_json=as_json):
+        entries = [entry for entry in Audit.default().read() if entry.get("name") == name][-limit:]
+        if as_json:
+            report.print_object({"name": name, "entries": entries})
+            return
+        if not entries:
+            print(f"Nothing was done to {name} from this machine.")
+            return
+        report.print_table(("when", "who", "what", "version", "outcome"), map(history_row, entries))
+
+
+@group.command()
+def unlock(name: Name = DEPLOYMENT, host: Host = None, hosts: Hosts = None, as_json: Json = False) -> None:
     """Remove the lock that a deploy left when it was cut off."""
     with reported(as_json=as_json):
-        found = deploying.Deployer(Engine.connect(), report.silent()).unlock(name)
+        found = deploying.Deployer(_engines(host, hosts), report.silent()).unlock(name)
         held = {label: found.labels[label] for label in (lock.WHO, lock.WHEN, lock.WHAT)} if found else {}
         if found is None and not as_json:
             print(f"{name} was not locked.")
             return
         print_object({"unlocked": found is not None, **held}, as_json=as_json)
+
+
+@group.command()
+def prune(
+    keep: Annotated[int, typer.Option(min=1, metavar="N", help="The newest versions that stay.")] = 3,
+    repository: Repository = image.REPOSITORY,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    host: Host = None,
+    hosts: Hosts = None,
+    as_json: Json = False,
+) -> None:
+    """Remove old versions' images from the engine; the registry keeps them.
+
+    Never one that runs, that a rollback leads to, or that no registry has.
+    """
+    with reported(as_json=as_json):
+        found = [
+            fate
+            for engine in _engines(host, hosts)
+            for fate in pruning.prune(engine, repository, keep, dry_run=dry_run)
+        ]
+        if as_json:
+            report.print_object({"dry_run": dry_run, "images": [fate.encode() for fate in found]})
+            return
+        gone = "would go" if dry_run else "removed"
+        report.print_table(
+            ("version", "image", ""), ((one.version, one.image.id[7:19], one.kept or gone) for one in found)
+        )
 
 
 @group.command(name="smoke")
@@ -147,11 +238,12 @@ def smoke_test(
     amqp_url: AmqpUrl,
     client_amqp_url: ClientAmqpUrl = "",
     network: Network = "bridge",
+    observe: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="How long it must go on living.")] = 0.0,
     as_json: Json = False,
 ) -> None:
     """Try an image on a queue of its own: goldens, an untranslatable text, erroneous input, a restart, SIGTERM."""
     with reported(as_json=as_json):
-        trial = smoke.Trial(reference, amqp_url, client_amqp_url or amqp_url, network)
+        trial = smoke.Trial(reference, amqp_url, client_amqp_url or amqp_url, network, steady_seconds=observe)
         checks = smoke.run(trial, Engine.connect(), progress_for(as_json))
         if as_json:
             rows = [{"check": check.name, "seconds": round(check.seconds, 2)} for check in checks]
@@ -197,12 +289,25 @@ def _settings(pairs: list[str]) -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in pairs)
 
 
-def _deploy(wanted: Deployment, what: str, *, as_json: bool) -> None:
-    done = deploying.Deployer(Engine.connect(), progress_for(as_json)).deploy(wanted, what)
+def _bytes(memory: str) -> int:
+    return int(memory[:-1]) << {"m": 20, "g": 30}[memory[-1]]
+
+
+def _engines(host: list[str] | None, hosts: Path | None) -> tuple[Engine, ...]:
+    """The engines that were named, else the one of the environment; each once."""
+    named = list(host or ())
+    if hosts is not None:
+        lines = (line.partition("#")[0].strip() for line in hosts.read_text(encoding="utf-8").splitlines())
+        named += filter(None, lines)
+    return tuple(Engine.connect(each) for each in dict.fromkeys(named)) or (Engine.connect(),)
+
+
+def _print_deployed(done: deploying.Done, *, as_json: bool) -> None:
     if as_json:
         report.print_object(done.encode())
         return
-    print(f"{wanted.image} serves" if done.start else f"{wanted.image} was serving already")
+    image = done.sites[0].plan.deployment.image
+    print(f"{image} serves" if done.changed else f"{image} was serving already")
 
 
 def _translated_by_service(url: str, queue: str, texts: list[str], seconds: float) -> list[Answer]:

@@ -6,10 +6,14 @@ import getpass
 import json
 import os
 import socket
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from dragoman.address import without_password
 
 
 @dataclass(frozen=True)
@@ -29,12 +33,23 @@ class Audit:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.open("a").close()
 
-    def record(self, what: str, **facts: Any) -> None:
-        """Append ``what`` with the time and who did it."""
+    def record(self, what: str, secrets: Sequence[str] = (), **facts: Any) -> None:
+        """Append ``what`` with the time and who did it. Of ``secrets``, URLs of brokers, no password is left in it."""
         self.check()
         line = {"at": now(), "who": who(), "what": what, **facts}
+        text = json.dumps(line, ensure_ascii=False)
+        for secret in secrets:
+            text = text.replace(json.dumps(secret, ensure_ascii=False)[1:-1], without_password(secret))
         with self.path.open("a", encoding="utf-8") as log:
-            log.write(json.dumps(line, ensure_ascii=False) + "\n")
+            log.write(text + "\n")
+
+    def read(self) -> list[dict[str, Any]]:
+        """What was recorded, oldest first; a line that isn't JSON (a full disk cut it) is left out."""
+        entries = []
+        for line in self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else ():
+            with suppress(ValueError):
+                entries.append(json.loads(line))
+        return [entry for entry in entries if isinstance(entry, dict)]
 
 
 def now() -> str:
@@ -45,3 +60,11 @@ def now() -> str:
 def who() -> str:
     """``USER@HOST`` of this process."""
     return f"{getpass.getuser()}@{socket.gethostname()}"
+
+
+def history_row(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    """An entry for a person: when, who, what, which version or container, and what came of it."""
+    of = entry.get("image") or entry.get("container") or ""
+    version = str(of).partition("@")[0].rpartition(":")[2]
+    came = entry.get("outcome", f"exit code {entry['exit_code']}" if "exit_code" in entry else "")
+    return (str(entry.get("at", ""))[:19], str(entry.get("who", "")), str(entry.get("what", "")), version, str(came))

@@ -1,194 +1,253 @@
-"""Deploying a version and rolling one back: what to do is decided as a value, then done."""
+"""Deploying a version and rolling one back: what the plans say is done, on one engine or on several as one."""
 
 from __future__ import annotations
 
 import json
-import math
-import time
 import uuid
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-from build_model.engine import Container, Engine, EngineFailed, Image
+from build_model.container import Container
+from build_model.engine import Engine, Image
 from build_model.image.artifact import CHECKPOINT, langs_digest
+from build_model.image.connection import RegistryUnreachable
 from build_model.image.inspection import ImageForeign
 from build_model.image.reference import Reference
 from build_model.image.registry import Registry
 from build_model.image.version import Version
-from build_model.operation import lock, smoke
+from build_model.operation import lock, replica, smoke
 from build_model.operation.audit import Audit
 from build_model.operation.labels import DEPLOYMENT, ROLE
-from build_model.operation.plan import Deployment, Plan, Running, plan
+from build_model.operation.observe import Comparison, observe
+from build_model.operation.plan import HOST_NETWORK, Plan, plan
+from build_model.operation.replica import Replica
 from build_model.operation.rpc import Broker
+from build_model.operation.running import Deployment, Running
 from build_model.operation.status import Status
 from build_model.report import Progress
 from model.errors import DragomanError
 from model.fingerprint import MANIFEST
 
-READY_SECONDS = 120
-RESTARTS_TOLERATED = 3
-"""A replica may meet erroneous input while it starts and end with 65; one that ends more often than this is broken."""
-DRAIN_SECONDS = 8
-DRAIN_MARGIN_SECONDS = 5
+OBSERVE_SECONDS = 10.0
 
 
 class NothingDeployed(DragomanError):
     """There is no running version to start from."""
 
 
-class NoPrevious(DragomanError):
-    """The running version was the first: there is none to go back to."""
-
-
 class LabelsFalse(DragomanError):
     """The labels of an image don't say what is inside it."""
 
 
-class NotReady(DragomanError):
-    """A new replica doesn't come up; the old ones go on."""
+@dataclass(frozen=True)
+class Rollout:
+    """How the new replicas come: all at once, or ``canary`` of them first, and how long each part is watched."""
+
+    canary: int = 0
+    observe_seconds: float = OBSERVE_SECONDS
+
+    def steps(self, replicas: int) -> list[tuple[int, float]]:
+        """(how many start, how long they are watched then), one after the other, for so many replicas."""
+        if not 0 < self.canary < replicas:
+            return [(replicas, self.observe_seconds)] if replicas else []
+        rest = (replicas - self.canary, min(self.observe_seconds, OBSERVE_SECONDS))
+        return [(self.canary, self.observe_seconds), rest]
+
+
+@dataclass(frozen=True)
+class Site:
+    """One engine, and what is to be done there."""
+
+    engine: Engine
+    plan: Plan
+
+
+@dataclass(frozen=True)
+class Done:
+    """A deploy that ended well, and what was seen of the new replicas."""
+
+    sites: tuple[Site, ...]
+    seen: tuple[Comparison, ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was started."""
+        return any(site.plan.start for site in self.sites)
+
+    def encode(self) -> dict[str, Any]:
+        """For ``--json``: the plan; with several engines what was done on all of them."""
+        plans = [site.plan.encode() for site in self.sites]
+        together = {name: [one for each in plans for one in each[name]] for name in ("started", "drained")}
+        hosts = [site.engine.host for site in self.sites] if len(plans) > 1 else []
+        observed = [one.encode() for one in self.seen]
+        return {**plans[0], **together, "changed": self.changed, "hosts": hosts, "observed": observed}
 
 
 @dataclass
 class Deployer:
-    """Does what a plan says."""
+    """Does what a plan says. With several engines: on all of them, or on none."""
 
-    engine: Engine
+    engines: tuple[Engine, ...]
     progress: Progress
     audit: Audit = field(default_factory=Audit.default)
 
-    def containers(self, name: str) -> list[Container]:
-        """All containers of the deployment ``name``, its lock left out."""
-        found = self.engine.containers({DEPLOYMENT: name})
-        return [one for one in found if one.labels[ROLE] != "lock"]
-
     def running(self, name: str) -> Running:
-        """What serves as ``name``; NothingDeployed when nothing does."""
-        replicas = self.engine.containers({DEPLOYMENT: name, ROLE: "replica"})
-        running = Running.of(replicas)
-        if running is None:
-            others = self.others(name)
-            known = f" There is {', '.join(others)}: give its --name." if others else ""
-            raise NothingDeployed(
-                f"Nothing is deployed as {name!r} on this engine.{known} Deploy a version: build-model deploy VERSION."
-            )
-        return running
+        """What serves as ``name``, on the first engine where something does; NothingDeployed when nothing does."""
+        for engine in self.engines:
+            running = Running.of(replica.find(engine, name))
+            if running is not None:
+                return running
+        others = sorted({other for engine in self.engines for other in self.others(engine, name)})
+        known = f" There is {', '.join(others)}: give its --name." if others else ""
+        raise NothingDeployed(
+            f"Nothing is deployed as {name!r} on this engine.{known} Deploy a version: build-model deploy VERSION."
+        )
 
-    def others(self, name: str) -> list[str]:
-        """The other deployments on this engine."""
-        replicas = self.engine.containers({ROLE: "replica"})
-        return sorted({one.labels[DEPLOYMENT] for one in replicas} - {name})
+    @staticmethod
+    def others(engine: Engine, name: str) -> list[str]:
+        """The other deployments on ``engine``."""
+        return sorted({one.labels[DEPLOYMENT] for one in engine.containers({ROLE: "replica"})} - {name})
 
-    def status(self, name: str) -> Status:
-        """What runs as ``name``, and whether it is locked."""
-        replicas = self.engine.containers({DEPLOYMENT: name, ROLE: "replica"})
-        return Status(name, Running.of(replicas), lock.find(self.engine, name))
+    @staticmethod
+    def status(engine: Engine, name: str) -> Status:
+        """What runs as ``name`` on ``engine``, and whether it is locked."""
+        return Status(name, Running.of(replica.find(engine, name)), lock.find(engine, name))
 
-    def deploy(self, wanted: Deployment, what: str = "deploy") -> Plan:
-        """Pull, check, try, start, wait, drain. Any error before the draining leaves what ran before as it was."""
+    def rolled_back(self, name: str, version: str | None) -> Deployment:
+        """What a rollback deploys: ``version`` if one is given, else what ran before; settings stay as they are."""
+        running = self.running(name)
+        if version is None:
+            return running.rolled_back()
+        current = running.deployment
+        wanted = replace(current.image, tag=str(Version.parse(version)), digest="")
         try:
-            done = self._deploy(wanted, what)
-        except BaseException as error:
-            self.audit.record(
-                what, name=wanted.name, image=str(wanted.image), outcome=f"{type(error).__name__}: {error}"
-            )
-            raise
-        outcome = "done" if done.start else "nothing to do"
-        self.audit.record(what, name=wanted.name, image=str(wanted.image), outcome=outcome)
+            return replace(current, image=Registry(current.registry).resolve(wanted))
+        except RegistryUnreachable:
+            known = self.engines[0].digests(wanted.name, wanted.tag)
+            if len(known) != 1:
+                raise
+            self.progress.line(f"The registry doesn't answer; the engine has {wanted}")
+            return replace(current, image=replace(wanted, digest=known[0]))
+
+    def deploy(self, wanted: Deployment, what: str = "deploy", rollout: Rollout | None = None) -> Done:
+        """Pull, check, try, start, wait, observe, drain. Any error before the draining leaves what ran as it was."""
+        with self._recorded(what, wanted) as facts:
+            with Broker(wanted.client_amqp_url):
+                self.progress.line("The broker answers")
+            for engine in self.engines:
+                check_labels(engine, self._obtain(engine, wanted.image), wanted.image)
+            with ExitStack() as locks:
+                for engine in sorted(self.engines, key=lambda one: one.host):
+                    locks.enter_context(lock.held(engine, wanted.name, wanted.image.pinned, f"{what} {wanted.image}"))
+                done = self._work(self._decide(wanted, what), rollout or Rollout())
+            facts["outcome"] = "done" if done.changed else "nothing to do"
+            facts["observed"] = [one.encode() for one in done.seen]
         return done
 
-    def _deploy(self, wanted: Deployment, what: str) -> Plan:
-        with Broker(wanted.client_amqp_url):
-            self.progress.line("The broker answers")
-        image = self.engine.pull(wanted.image.pinned, self.progress)
-        check_labels(self.engine, image, wanted.image)
-        with lock.held(self.engine, wanted.name, wanted.image.pinned, f"{what} {wanted.image}"):
-            decided = plan(wanted, self.containers(wanted.name), uuid.uuid4().hex[:6])
-            for line in decided.lines():
-                self.progress.line(line)
-            for leftover in decided.discard:
-                self._discard(leftover, wanted.client_amqp_url)
-            if decided.start:
-                smoke.run(decided.trial, self.engine, self.progress)
-                self._cut_over(decided)
-        return decided
-
-    def _discard(self, candidate: Container, client_amqp_url: str) -> None:
-        self.engine.remove(candidate.id)
-        with Broker(client_amqp_url) as broker:
-            smoke.delete_queues(broker, candidate.environment["RPC_QUEUE"])
-
-    def _cut_over(self, decided: Plan) -> None:
-        with ExitStack() as withdrawal:
-            started = []
-            for spec in decided.start:
-                container = self.engine.create(spec)
-                withdrawal.callback(self._withdraw, container)
-                started.append((container, spec.name))
-                self.engine.start(container)
-            for container, name in started:
-                self._await_ready(container, name)
-            withdrawal.pop_all()  # all are ready: they stay
-        for old in decided.drain:
-            self._drain(old)
-
-    def _await_ready(self, container: str, name: str) -> None:
-        deadline = time.monotonic() + READY_SECONDS
-        while not self._ready(container):
-            state = self.engine.container(container)
-            if state.restarts > RESTARTS_TOLERATED or time.monotonic() > deadline:
-                words = self.engine.log(container, lines=3).strip()
-                raise NotReady(
-                    f"{name} is not ready ({state.status}, {state.restarts} restarts); what ran before goes on. "
-                    f"Its last words: {words}"
-                )
-            time.sleep(0.2)
-        self.progress.line(f"{name} is ready")
-
-    def _ready(self, container: str) -> bool:
-        if self.engine.container(container).status != "running":
-            return False
+    @contextmanager
+    def _recorded(self, what: str, wanted: Deployment) -> Iterator[dict[str, Any]]:
+        """The audit log gets what came of it, and nothing secret."""
+        facts: dict[str, Any] = {"name": wanted.name, "image": str(wanted.image)}
+        secrets = (wanted.environment["AMQP_URL"], wanted.client_amqp_url)
         try:
-            return self.engine.execute(container, ("python3", "-m", "service", "health", "ready")) == 0
-        except EngineFailed:
-            return False  # it ended between the two calls; the next look at its state says so
+            yield facts
+        except BaseException as error:
+            facts["outcome"] = f"{type(error).__name__}: {error}"
+            raise
+        finally:
+            self.audit.record(what, secrets, **facts)
 
-    def _withdraw(self, container: str) -> None:
-        self.engine.stop(container, DRAIN_SECONDS + DRAIN_MARGIN_SECONDS)
-        self.engine.remove(container)
+    def _decide(self, wanted: Deployment, what: str) -> tuple[Site, ...]:
+        generation = uuid.uuid4().hex[:6]
+        sites = tuple(
+            Site(engine, plan(wanted, replica.find(engine, wanted.name), generation, what, _ports(engine)))
+            for engine in self.engines
+        )
+        for site in sites:
+            where = f"{site.engine.host}: " if len(sites) > 1 else ""
+            for line in site.plan.lines():
+                self.progress.line(where + line)
+        return sites
 
-    def _drain(self, old: Container) -> None:
-        exit_code = self.engine.stop(old.id, math.ceil(_drain_seconds(old)) + DRAIN_MARGIN_SECONDS)
-        self.engine.remove(old.id)
+    def _work(self, sites: tuple[Site, ...], rollout: Rollout) -> Done:
+        for site in sites:
+            for leftover in site.plan.discard:
+                _discard(site.engine, leftover, site.plan.deployment.client_amqp_url)
+            for stray in site.plan.clear:
+                self._drain(site.engine, stray)
+        for site in sites:
+            if site.plan.start:
+                steady_seconds = min(rollout.observe_seconds, OBSERVE_SECONDS)
+                trial = replace(site.plan.trial, steady_seconds=steady_seconds)
+                smoke.run(trial, site.engine, self.progress)
+        seen = self._cut_over(sites, rollout)
+        for site in sites:
+            for old in site.plan.drain:
+                self._drain(site.engine, old)
+        return Done(sites, tuple(seen))
+
+    def _cut_over(self, sites: tuple[Site, ...], rollout: Rollout) -> list[Comparison]:
+        """Start the new replicas and watch them; whatever fails, they are withdrawn."""
+        waiting = [(site.engine, spec) for site in sites for spec in site.plan.start]
+        old = [Replica(site.engine, one.id, one.name) for site in sites if site.plan.start for one in site.plan.drain]
+        seen: list[Comparison] = []
+        started: list[Replica] = []
+        with ExitStack() as withdrawal:
+            for count, seconds in rollout.steps(len(waiting)):
+                coming: list[Replica] = []
+                for engine, spec in waiting[len(started) : len(started) + count]:
+                    coming.append(Replica.create(engine, spec))
+                    withdrawal.callback(coming[-1].withdraw)
+                    self.progress.line(f"Starting {spec.name}")
+                    coming[-1].start()
+                for one in coming:
+                    one.await_ready()
+                    self.progress.line(f"{one.name} is ready")
+                started += coming
+                seen.append(observe(started, old, seconds, self.progress))
+            withdrawal.pop_all()  # they stay
+        return seen
+
+    def _obtain(self, engine: Engine, image: Reference) -> Image:
+        """From the engine where it has the digest, which can't be anything else; from the registry where not."""
+        return engine.image(image.pinned) or engine.pull(image.pinned, self.progress)
+
+    def _drain(self, engine: Engine, old: Container) -> None:
+        exit_code = replica.drain(engine, old)
         self.progress.line(f"{old.name} ended with {exit_code}")
-        self.audit.record("drain", container=old.name, exit_code=exit_code)
+        self.audit.record("drain", name=old.labels[DEPLOYMENT], container=old.name, exit_code=exit_code)
 
     def unlock(self, name: str) -> Container | None:
         """Remove the lock on ``name`` and return it; None when there was none."""
-        found = lock.find(self.engine, name)
-        if found is not None:
-            self.engine.remove(found.id)
-            self.audit.record("unlock", name=name, held=found.labels[lock.WHAT], by=found.labels[lock.WHO])
-        return found
+        last = None
+        for engine in self.engines:
+            found = lock.find(engine, name)
+            if found is not None:
+                last = found
+                engine.remove(found.id)
+                self.audit.record("unlock", name=name, held=found.labels[lock.WHAT], by=found.labels[lock.WHO])
+        return last
+
+
+def _ports(engine: Engine) -> frozenset[int]:
+    """Where replicas on the host's network serve their metrics."""
+    replicas = [one for one in engine.containers({ROLE: "replica"}) if one.network == HOST_NETWORK]
+    given = [one.environment.get("METRICS_PORT", "") for one in replicas]
+    return frozenset(int(port) for port in given if port.isdigit())
+
+
+def _discard(engine: Engine, candidate: Container, client_amqp_url: str) -> None:
+    engine.remove(candidate.id)
+    with Broker(client_amqp_url) as broker:
+        smoke.delete_queues(broker, candidate.environment["RPC_QUEUE"])
 
 
 def resolve(version: str, repository: str, registry_address: str) -> Reference:
     """The image of ``version`` by digest; VersionInvalid, VersionUnknown or RegistryUnreachable."""
     registry = Registry(registry_address)
     return registry.resolve(registry.address.reference(repository, str(Version.parse(version))))
-
-
-def rollback_target(running: Running, version: str | None) -> Deployment:
-    """What a rollback deploys: ``version`` if one is given, else what ran before; settings stay as they are."""
-    current = running.deployment
-    if version is not None:
-        wanted = replace(current.image, tag=str(Version.parse(version)), digest="")
-        return replace(current, image=Registry(current.registry).resolve(wanted))
-    if running.previous is None:
-        raise NoPrevious(
-            f"{current.version} is the first version deployed as {current.name!r}; there is none before it. "
-            f"Name one: build-model rollback VERSION --name {current.name}."
-        )
-    return replace(current, image=Registry(current.registry).resolve(running.previous))
 
 
 def check_labels(engine: Engine, image: Image, reference: Reference) -> None:
@@ -209,7 +268,3 @@ def check_labels(engine: Engine, image: Image, reference: Reference) -> None:
             f"{reference} holds version {manifest['version']}; labels that differ: {', '.join(false) or 'none'}. "
             "It was not made by build-model; build and push the version again under a new number."
         )
-
-
-def _drain_seconds(container: Container) -> float:
-    return float(container.environment.get("DRAIN_SECONDS", DRAIN_SECONDS))

@@ -5,16 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from build_model.engine import Container, ContainerSpec, Engine, NameTaken
+from build_model.container import Container, ContainerSpec
+from build_model.engine import Engine, NameTaken
 from build_model.operation.audit import now, who
 from build_model.operation.labels import DEPLOYMENT, ROLE
 from model.errors import DragomanError
 
 WHO, WHEN, WHAT = "dragoman.lock.who", "dragoman.lock.when", "dragoman.lock.what"
+WAIT = ("python3", "-c", "import signal; signal.pause()")
 
 
 class DeployLocked(DragomanError):
     """Another deploy is at work, or one was cut off."""
+
+
+def spec(name: str, image: str, what: str) -> ContainerSpec:
+    """The container that is the lock of a deployment.
+
+    It runs, and does nothing: `docker container prune` and `docker system prune` take what doesn't run, and on engines
+    before 23 `docker volume prune` takes every volume that nobody uses.
+    """
+    labels = {DEPLOYMENT: name, ROLE: "lock", WHO: who(), WHEN: now(), WHAT: what}
+    return ContainerSpec(f"{name}-lock", image, "none", True, {}, labels, command=WAIT, memory_bytes=64 << 20)
 
 
 def find(engine: Engine, name: str) -> Container | None:
@@ -25,20 +37,15 @@ def find(engine: Engine, name: str) -> Container | None:
 @contextmanager
 def held(engine: Engine, name: str, image: str, what: str) -> Iterator[None]:
     """Keep other deploys of ``name`` out: a container's name can be taken only once. DeployLocked if it is taken."""
-    labels = {DEPLOYMENT: name, ROLE: "lock", WHO: who(), WHEN: now(), WHAT: what}
     try:
-        lock = engine.create(ContainerSpec(lock_name(name), image, "none", False, {}, labels))
+        lock = engine.create(spec(name, image, what))
     except NameTaken as error:
         raise DeployLocked(_message(engine, name)) from error
     try:
+        engine.start(lock)
         yield
     finally:
         engine.remove(lock)
-
-
-def lock_name(name: str) -> str:
-    """The name of the container that is the lock of a deployment."""
-    return f"{name}-lock"
 
 
 def _message(engine: Engine, name: str) -> str:

@@ -8,13 +8,17 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from math import inf
+from statistics import median
 
-from build_model.engine import ContainerSpec, Engine, ImageMissing
+from build_model.container import SECRETS, ContainerSpec
+from build_model.engine import Engine, ImageMissing
 from build_model.image.artifact import CHECKPOINT
 from build_model.image.reference import Reference
 from build_model.operation.rpc import Broker, Parcel
 from build_model.report import Progress
-from dragoman.client import Answer, NoAnswer
+from dragoman.client import Answer
+from dragoman.errors import NoAnswer, QueueMissing
 from model.errors import DragomanError
 from model.fingerprint import GOLDEN
 
@@ -24,10 +28,19 @@ UNTRANSLATABLE = "12345 + 678"
 NOT_UTF8 = b"Je vais dormir \xff\xfe"
 ERRONEOUS_INPUT_EXIT = 65
 
+NOT_TRIED = frozenset({"AMQP_URL", "METRICS_PORT"})
+"""A candidate gets the URL as a secret, and no port: on the host's network what runs has it."""
+
 READY_SECONDS = 120
 CONNECT_DEADLINE_SECONDS = 10
 ANSWER_SECONDS = 60
 STOP_SECONDS = 30
+SENTENCES_TIMED = 5
+RIVAL_SECONDS = 10
+TIMES_SLOWER = 3.0
+FAST_ENOUGH_SECONDS = 0.1
+SLOWEST_SECONDS = 2.0
+"""For a sentence: the last one where nothing runs to compare with."""
 
 
 class SmokeFailed(DragomanError):
@@ -36,7 +49,11 @@ class SmokeFailed(DragomanError):
 
 @dataclass(frozen=True)
 class Trial:
-    """What to test and where: ``amqp_url`` as a container sees the broker, ``client_amqp_url`` as this process does."""
+    """What to test and where: ``amqp_url`` as a container sees the broker, ``client_amqp_url`` as this process does.
+
+    ``steady_seconds``: how long it must live. ``rival``: the queue of what serves now, to compare its speed with; it
+    is asked a few sentences. None: nothing serves.
+    """
 
     image: str
     amqp_url: str
@@ -45,6 +62,8 @@ class Trial:
     name: str = "dragoman-smoke"
     environment: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+    steady_seconds: float = 0.0
+    rival: str | None = None
 
 
 @dataclass(frozen=True)
@@ -83,14 +102,18 @@ class Candidate:
     goldens: Mapping[str, str]
     version: str
     architecture: str
+    steady_seconds: float
+    rival: str | None
 
     def checks(self) -> Iterator[tuple[str, Callable[[], None]]]:
         """What a version must do, in the order in which it is tried."""
         yield "starts and consumes", self.starts
         yield f"translates its {len(self.goldens)} goldens", self.translates_goldens
+        yield "answers in time", self.answers_in_time
         yield "answers what it can't translate", self.answers_untranslatable
         yield "quarantines erroneous input and ends with 65", self.quarantines
         yield "starts again and answers", self.answers_again
+        yield "goes on living", self.lives
         yield "ends with 0 on SIGTERM", self.stops
 
     def starts(self) -> None:
@@ -103,6 +126,25 @@ class Candidate:
         answers = self.broker.ask(self.queue, list(self.goldens), ANSWER_SECONDS)
         for (source, target), answer in zip(self.goldens.items(), answers, strict=True):
             self._expect(answer, text=target, error=None, request=source)
+
+    def answers_in_time(self) -> None:
+        """Asked one sentence after the other, it takes not much longer than what serves now."""
+        sources = list(self.goldens)[:SENTENCES_TIMED]
+        seconds = median(self._seconds(self.queue, source) for source in sources)
+        usual = median(self._seconds(self.rival, source) for source in sources) if self.rival else inf
+        limit = SLOWEST_SECONDS if usual == inf else max(FAST_ENOUGH_SECONDS, TIMES_SLOWER * usual)
+        if seconds > limit:
+            beside = "" if usual == inf else f", what serves now {usual:.2f} s"
+            raise SmokeFailed(f"it takes {seconds:.2f} s for a sentence{beside}; {limit:.2f} s would do")
+
+    def _seconds(self, queue: str, source: str) -> float:
+        """How long one sentence takes; for ever where nobody answers."""
+        began = time.monotonic()
+        try:
+            self.broker.ask(queue, [source], RIVAL_SECONDS)
+        except (NoAnswer, QueueMissing):
+            return inf
+        return time.monotonic() - began
 
     def answers_untranslatable(self) -> None:
         """A text without letters gets the fallback, and the service goes on."""
@@ -130,6 +172,14 @@ class Candidate:
         source, target = next(iter(self.goldens.items()))
         (answer,) = self.broker.ask(self.queue, [source], ANSWER_SECONDS)
         self._expect(answer, text=target, error=None, request=source)
+
+    def lives(self) -> None:
+        """It doesn't end by itself as long as it is watched."""
+        deadline = time.monotonic() + self.steady_seconds
+        while time.monotonic() < deadline:
+            if self._exit_code() is not None:
+                raise SmokeFailed(f"it ended with {self._exit_code()} by itself")
+            time.sleep(0.2)
 
     def stops(self) -> None:
         """SIGTERM drains it."""
@@ -183,13 +233,14 @@ def _candidate(trial: Trial, engine: Engine, broker: Broker, progress: Progress)
         labels=trial.labels,
         restart=False,
         environment={
-            **trial.environment,
-            "AMQP_URL": trial.amqp_url,
+            **{name: value for name, value in trial.environment.items() if name not in NOT_TRIED},
+            "AMQP_URL_FILE": f"{SECRETS}/amqp_url",
             "RPC_QUEUE": queue,
             "ON_ERRONEOUS_INPUT": "exit",
             # A URL that only this process can reach is to be said soon, with the service's own exit code.
             "CONNECT_DEADLINE_SECONDS": str(CONNECT_DEADLINE_SECONDS),
         },
+        secrets={"amqp_url": trial.amqp_url},
     )
     container = engine.create(spec)
     try:
@@ -201,6 +252,8 @@ def _candidate(trial: Trial, engine: Engine, broker: Broker, progress: Progress)
             goldens={pair["source"]: pair["target"] for pair in map(json.loads, lines)},
             version=image.labels.get("org.opencontainers.image.version", ""),
             architecture=image.labels.get("dragoman.architecture", ""),
+            steady_seconds=trial.steady_seconds,
+            rival=trial.rival,
         )
     finally:
         engine.remove(container)

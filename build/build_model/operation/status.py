@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from build_model.engine import Container
+from build_model.container import Container
 from build_model.image.reference import Reference
 from build_model.operation.labels import version_of
 from build_model.operation.lock import WHAT, WHEN, WHO
-from build_model.operation.plan import Running
+from build_model.operation.running import Running
 from dragoman.address import without_password
 
 
@@ -23,12 +23,12 @@ class Status:
 
     @property
     def reference(self) -> Reference | None:
-        """The image of the newest replica."""
-        return self.running.deployment.image if self.running else None
+        """The image of what serves."""
+        return self.running.serving.image if self.running else None
 
     @property
     def replicas(self) -> tuple[Container, ...]:
-        """All replicas, newest first."""
+        """All replicas; what serves first."""
         return self.running.replicas if self.running else ()
 
     def facts(self) -> list[tuple[str, str]]:
@@ -37,7 +37,10 @@ class Status:
         if self.running:
             queue = self.running.deployment.environment.get("RPC_QUEUE", "rpc_queue")
             broker = without_password(self.running.deployment.environment["AMQP_URL"])
-            facts += [("rollback to", str(self.running.previous or "nothing")), ("queue", f"{queue} at {broker}")]
+            facts += [("rollback to", str(self.running.back or "nothing")), ("queue", f"{queue} at {broker}")]
+            left = [one.name for stray in self.running.strays for one in stray.replicas]
+            if left:
+                facts.append(("left by a deploy that was cut off", ", ".join(left)))
         if self.lock:
             facts.append(
                 ("locked", f"by {self.lock.labels[WHO]} since {self.lock.labels[WHEN]}: {self.lock.labels[WHAT]}")
@@ -59,7 +62,8 @@ class Status:
 
     def encode(self) -> dict[str, Any]:
         """For ``--json``."""
-        previous = self.running.previous if self.running else None
+        serving = self.running.serving.replicas if self.running else ()
+        previous = self.running.back if self.running else None
         return {
             "name": self.name,
             "reference": str(self.reference) if self.reference else None,
@@ -68,10 +72,12 @@ class Status:
             "replicas": [
                 {
                     "name": one.name,
+                    "serves": one in serving,
                     "version": version_of(one),
                     "status": one.status,
                     "health": one.health,
                     "restarts": one.restarts,
+                    "metrics_port": one.environment.get("METRICS_PORT"),
                     "started_at": one.started_at,
                 }
                 for one in self.replicas

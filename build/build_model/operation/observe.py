@@ -1,0 +1,178 @@
+"""Watching new replicas at work beside the old ones: whether they may stay is decided by what both answered."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import sqrt
+
+from build_model.engine import ContainerMissing, Engine, EngineFailed
+from build_model.operation.replica import RESTARTS_TOLERATED, Replica
+from build_model.operation.smoke import FAST_ENOUGH_SECONDS, TIMES_SLOWER
+from build_model.report import Progress
+from model.errors import DragomanError
+
+TALLY = ("python3", "-m", "service", "tally")
+ERRONEOUS_INPUT_EXIT = 65
+LEAST_ANSWERS = 20
+"""Of each version, before the two are compared."""
+ERRORS_MORE = 0.05
+"""A share of answers that a version may fail beyond what the other fails of the same traffic."""
+SURE = 3.0  # standard errors
+LOOK_SECONDS, COMPARE_SECONDS = 0.5, 2.0
+
+
+class Withdrawn(DragomanError):
+    """A new version didn't stand the observation; the old one goes on."""
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What replicas answered: messages by status, and by time in hand. ``buckets`` has one more than ``bounds``."""
+
+    statuses: Mapping[str, int] = field(default_factory=dict)
+    bounds: tuple[float, ...] = ()
+    buckets: tuple[int, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Numbers:
+        """What ``python -m service tally`` prints; nothing, where it is something else."""
+        try:
+            found = json.loads(text)
+            return cls(found["statuses"], tuple(found["bounds_seconds"]), tuple(found["buckets"]))
+        except (ValueError, KeyError, TypeError):
+            return cls()  # an image of Dragoman 1.0, or a process that is just starting
+
+    def __add__(self, other: Numbers) -> Numbers:
+        statuses = {
+            name: self.statuses.get(name, 0) + other.statuses.get(name, 0) for name in {*self.statuses, *other.statuses}
+        }
+        if not self.buckets or not other.buckets:
+            return Numbers(statuses, self.bounds or other.bounds, self.buckets or other.buckets)
+        return Numbers(statuses, self.bounds, tuple(map(sum, zip(self.buckets, other.buckets, strict=True))))
+
+    def since(self, before: Numbers) -> Numbers:
+        """What came after ``before``; all of it where the process began to count anew."""
+        if before.answered > self.answered or len(before.buckets) != len(self.buckets):
+            return self
+        statuses = {name: count - before.statuses.get(name, 0) for name, count in self.statuses.items()}
+        buckets = tuple(now - then for now, then in zip(self.buckets, before.buckets, strict=True))
+        return Numbers(statuses, self.bounds, buckets)
+
+    @property
+    def answered(self) -> int:
+        """How many messages were done with."""
+        return sum(self.statuses.values())
+
+    @property
+    def errors(self) -> int:
+        """How many of them got no translation."""
+        return self.answered - self.statuses.get("ok", 0)
+
+    @property
+    def p95_seconds(self) -> float:
+        """A time that 95 % of the messages didn't exceed, as exactly as the buckets are."""
+        count = 0
+        for bound, bucket in zip((*self.bounds, float("inf")), self.buckets, strict=False):
+            count += bucket
+            if count >= 0.95 * sum(self.buckets):
+                return bound
+        return 0.0
+
+    def encode(self) -> dict[str, object]:
+        """For ``--json`` and the audit log."""
+        return {"answered": self.answered, "errors": self.errors, "p95_seconds": self.p95_seconds}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What the new and the old replicas answered in the same time."""
+
+    new: Numbers
+    old: Numbers
+
+    def reason(self) -> str | None:
+        """Why the new ones must go, or None. Both got their share of one queue, so their traffic is alike."""
+        new, old = self.new, self.old
+        if min(new.answered, old.answered) < LEAST_ANSWERS:
+            return None
+        failed, usual = new.errors / new.answered, old.errors / old.answered
+        chance = sqrt(max(usual * (1 - usual), 0.0025) * (1 / new.answered + 1 / old.answered))
+        if failed - usual > max(ERRORS_MORE, SURE * chance):
+            return (
+                f"it couldn't translate {new.errors} of {new.answered} requests, what runs beside it {old.errors} of "
+                f"{old.answered}"
+            )
+        if new.p95_seconds > max(FAST_ENOUGH_SECONDS, TIMES_SLOWER * old.p95_seconds):
+            return (
+                f"95 % of its answers took {_words(new.p95_seconds)}, of what runs beside it {_words(old.p95_seconds)}"
+            )
+        return None
+
+    def encode(self) -> dict[str, object]:
+        """For ``--json`` and the audit log."""
+        return {"new": self.new.encode(), "old": self.old.encode()}
+
+
+def _words(seconds: float) -> str:
+    return "more than 30 s" if seconds == float("inf") else f"up to {seconds:g} s"
+
+
+def observe(new: Sequence[Replica], old: Sequence[Replica], seconds: float, progress: Progress) -> Comparison:
+    """Watch ``new`` beside ``old`` for so long; what both answered.
+
+    Raises:
+        Withdrawn: a new one ended as none should, is unhealthy, or answers worse or slower than the old ones do.
+    """
+    began = time.monotonic()
+    marks = {one.engine: one.engine.clock() for one in new}
+    before = {one: _numbers(one) for one in (*new, *old)}
+    compared = Comparison(Numbers(), Numbers())
+    next_comparison = began + COMPARE_SECONDS
+    if seconds:
+        progress.line(f"Observing {', '.join(one.name for one in new)} for {seconds:g} s")
+    while (now := time.monotonic()) < began + seconds:
+        reason = _dying(new, marks)
+        if reason is None and now >= next_comparison:
+            next_comparison = now + COMPARE_SECONDS
+            compared = Comparison(_total(new, before), _total(old, before))
+            reason = compared.reason()
+        if reason:
+            raise Withdrawn(
+                f"The new version is taken back after {now - began:.0f} s of {seconds:g}: {reason}. "
+                "What ran before goes on."
+            )
+        time.sleep(min(LOOK_SECONDS, max(0.0, began + seconds - now)))
+    return compared
+
+
+def _dying(new: Sequence[Replica], marks: Mapping[Engine, float]) -> str | None:
+    ended_on_erroneous_input = 0
+    for one in new:
+        codes = one.engine.exit_codes(one.id, since=marks[one.engine])
+        wrong = [code for code in codes if code != ERRONEOUS_INPUT_EXIT]
+        if wrong:
+            return f"{one.name} ended with {wrong[0]}; its last words: {one.last_words()}"
+        ended_on_erroneous_input += len(codes)
+        if one.state().health == "unhealthy":
+            return f"{one.name} is unhealthy; its last words: {one.last_words()}"
+    if ended_on_erroneous_input > RESTARTS_TOLERATED:
+        return f"it ended {ended_on_erroneous_input} times with {ERRONEOUS_INPUT_EXIT}, over erroneous input"
+    return None
+
+
+def _numbers(one: Replica) -> Numbers:
+    try:
+        outcome = one.engine.execute(one.id, TALLY)
+    except (EngineFailed, ContainerMissing):
+        return Numbers()  # not running at the moment
+    return Numbers.parse(outcome.log) if outcome.exit_code == 0 else Numbers()
+
+
+def _total(replicas: Sequence[Replica], before: Mapping[Replica, Numbers]) -> Numbers:
+    total = Numbers()
+    for one in replicas:
+        total += _numbers(one).since(before[one])
+    return total
