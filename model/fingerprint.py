@@ -19,7 +19,10 @@ MANIFEST, WEIGHTS, GOLDEN = "manifest.json", "weights.safetensors", "golden.json
 CODE = Path(__file__).parent
 NETWORK = "network"  # the folder of the network, below ``CODE``
 # What decides a translation beside the network, where it is there.
-OUTSIDE = ("search.py", "segment.py", "spans.py", "numbers.py", "carried.py")
+OUTSIDE = (
+    *("search.py", "segment.py", "layout.py", "abbreviations.py"),
+    *("spans.py", "numbers.py", "carried.py"),
+)
 
 _WAY_OUT = (
     "Run the code that this checkpoint was made with, or take the checkpoint that this code belongs to; "

@@ -1,106 +1,239 @@
-"""Text to sentences, and their translations back to text in order, with its line breaks."""
+"""Text to the sentences that are translated, each alone, and their translations back to text in order.
+
+A sentence is what a network reads: its spans (`model.spans`) are slots where the network has slots, and everything else
+of the text stays where it is (`model.layout`).
+"""
 
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
-from model.network.normalize import normalize
+from model.abbreviations import MAY_END, MAY_END_BEFORE_START, OPEN, STARTS
+from model.layout import parts
+from model.spans import MOST, Span, find, mask, restore
 
-LONGEST_WORDS = (
+LONGEST_WORDS: Final = (
     40  # a sentence of the training text has 16 words at the 99th percentile; far past that, the model drifts
 )
-LONGEST_CHARACTERS = 300  # the same for text without spaces
+LONGEST_CHARACTERS: Final = 300  # the same for text without spaces
 
-_LINE_BREAK = re.compile(r"\r\n|[\n\r\v\f\x85\u2028\u2029]")
-# A closing mark ends a sentence where a space follows; three dots only before a capital.
-_END = re.compile(r"""(?:(?<![.])[.]|[!?]+[.]*|[.]{2,}(?=["')\]]*\s+[^\W\d_a-zà-ÿ]))["')\]]*(?=\s)""")
-_ABBREVIATION = re.compile(
-    r"(?:^|[\s(\"'])(?:[A-Z]|M|MM|Mme|Mmes|Mlle|Mlles|Dr|Me|Mgr|St|Ste|p|pp|cf|ex|env|av|etc|n|vol|art)[.]$"
-)
-_PLACE_TO_CUT = re.compile(r"[,;:]\s|\s[-]\s")
+# A mark, or several, with what closes after it: before a space.
+_END = re.compile(r"(?:[!?]+[.…]*|(?<![.…])[.](?![.])|[.]{2,}|…[.]*)(?:\s?»)?[\"”’'»)\]]*(?=\s)")
+_BEFORE_POINT = re.compile(r"(?:^|[\s(«\"“'’\[/-])((?:[^\W_]+[.-]{1,2})*[^\W_]+°?)$")
+_INITIALS = re.compile(r"[A-ZÀ-Ö]|(?:[^\W\d_][.-]{1,2})+[^\W\d_]")
+_NEXT = re.compile(r"\s*[«\"“(\[—–-]*\s*([^\W\d_]*)")
+_QUOTED = re.compile(r"«[^«»]*»|“[^“”]*”|\"[^\"\n]*\"(?!\w)|\([^()]*\)|\[[^\[\]]*\]")
+_PLACE_TO_CUT = re.compile(r"[,;:][\"”’»)\]]*\s|\s[-–—]\s|\s(?=(?:et|mais|ou|car|donc|puis|parce que|pour que|afin)\s)")
+_TAG = re.compile(r"<[^<>]*>")
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence to be translated alone.
+
+    Attributes:
+        text: what the network reads, a slot for each of its spans.
+        spans: what its slots stand for, in order.
+    """
+
+    text: str
+    spans: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True)
 class Segmented:
-    """A text's sentences, normalised, and what stands between them.
+    """A text's sentences, and what stands between them.
 
     Attributes:
-        sentences: each to be translated alone.
+        sentences: in order.
         between: what goes before, between and after their translations; one longer than ``sentences``.
     """
 
-    sentences: tuple[str, ...]
+    sentences: tuple[Sentence, ...]
     between: tuple[str, ...]
 
     def join(self, translations: Sequence[str]) -> str:
-        """The text again, with a translation in each sentence's place."""
+        """The text again, with a translation in each sentence's place and each span in its slot's."""
         parts = [self.between[0]]
-        for translation, after in zip(translations, self.between[1:], strict=True):
-            parts += (translation, after)
+        for sentence, translation, after in zip(self.sentences, translations, self.between[1:], strict=True):
+            parts += (restore(translation, sentence.spans) if sentence.spans else translation, after)
         return "".join(parts)
 
 
-def segment(text: str) -> Segmented:
-    """Splits any text; what has no letters isn't a sentence and stays where it is."""
-    sentences: list[str] = []
+def segment(text: str, *, slots: bool = True) -> Segmented:
+    """Splits any text; what has no letters to translate isn't a sentence and stays where it is.
+
+    Args:
+        slots: whether the network has slots; where it hasn't, it reads and spells everything itself.
+    """
+    sentences: list[Sentence] = []
     between = [""]
-    lines = _LINE_BREAK.split(text)
-    breaks = ["", *_LINE_BREAK.findall(text)]
-    for line_break, line in zip(breaks, lines, strict=True):
-        between[-1] += line_break
-        for number, piece in enumerate(_pieces(normalize(line))):
-            before, sentence, after = _peel(piece)
-            between[-1] += (" " if number else "") + before
-            if sentence:
-                sentences.append(sentence)
+    for kept, body in parts(text):
+        between[-1] += kept
+        spans = find(body)
+        for start, end in _pieces(body, spans):
+            before, inside, after = _peel(body, start, end, [span for span in spans if start <= span.start < end])
+            between[-1] += before
+            if inside is not None:
+                sentences.append(inside if slots else Sentence(restore(inside.text, _as_typed(inside.spans))))
                 between.append(after)
     return Segmented(tuple(sentences), tuple(between))
 
 
-def _pieces(line: str) -> Iterator[str]:
-    """The sentences of a normalised line, none too long."""
+def _pieces(body: str, spans: Sequence[Span]) -> Iterator[tuple[int, int]]:
+    """Where the sentences of a body are, none too long, white space before each included."""
     start = 0
-    for end in _END.finditer(line):
-        sentence = line[start : end.end()]
-        if end.group().startswith(".") and _ABBREVIATION.search(sentence):
+    for end in _ends(body, spans):
+        yield from _cut(body, start, end, spans)
+        start = end
+    if start < len(body):
+        yield from _cut(body, start, len(body), spans)
+
+
+def _ends(body: str, spans: Sequence[Span]) -> Iterator[int]:
+    """Where sentences end, but for the last one."""
+    whole = [(quoted.start() + 1, quoted.end() - 1) for quoted in _QUOTED.finditer(body) if _is_short(quoted[0])]
+    whole += [(span.start, span.end) for span in spans]
+    start = 0
+    for mark in _END.finditer(body):
+        place = mark.start()
+        if any(first <= place < last and mark.end() <= last + 1 and not _closes(mark, last) for first, last in whole):
             continue
-        yield from _shortened(sentence.strip())
-        start = end.end()
-    if line[start:].strip():
-        yield from _shortened(line[start:].strip())
+        if _ends_here(body, start, mark):
+            yield mark.end()
+            start = mark.end()
 
 
-def _shortened(sentence: str) -> Iterator[str]:
-    """The sentence, cut where it is too long: after a comma or the like in its later half, else between words."""
+def _closes(mark: re.Match[str], last: int) -> bool:
+    """Whether a mark ends a quotation too: the text after it is another sentence, or tells who spoke."""
+    return mark.end() == last + 1
+
+
+def _ends_here(body: str, start: int, mark: re.Match[str]) -> bool:
+    """Whether a mark with a space after it ends the sentence that begins at ``start``."""
+    following = _NEXT.match(body, mark.end())
+    word = following[1] if following else ""
+    capital = word[:1].isupper() or (not word and not body[mark.end() :].strip()[:1].islower())
+    found = mark[0]
+    if found[-1] in "\"”’'»)]" or found[:2] == ".." or found[0] == "…":
+        return capital  # « Viens ! » dit-il; je... ne sais pas
+    before = _BEFORE_POINT.search(body, start, mark.start()) if found[0] == "." else None
+    if before is None:
+        return True
+    last = before[1]
+    if last.isdigit():
+        return body[start : before.start(1)].strip() != ""  # "1. Ouvrez"
+    if last in OPEN:
+        return (capital and last in MAY_END) or (word in STARTS and last in MAY_END_BEFORE_START)
+    return _INITIALS.fullmatch(last) is None or word in STARTS
+
+
+def _is_short(text: str) -> bool:
+    return len(text) <= LONGEST_CHARACTERS and len(text.split()) <= LONGEST_WORDS
+
+
+def _fits(body: str, start: int, end: int, spans: Sequence[Span]) -> bool:
+    """Whether the network can read it at once."""
+    counts = dict.fromkeys(MOST, 0)
+    for span in spans:
+        if start <= span.start < end:
+            counts[span.kind] += 1
+    carried = sum(span.end - span.start for span in spans if start <= span.start < end)
+    text = body[start:end]
+    return (
+        all(counts[kind] <= most for kind, most in MOST.items())
+        and len(text) - carried <= LONGEST_CHARACTERS
+        and len(text.split()) <= LONGEST_WORDS
+    )
+
+
+def _cut(body: str, start: int, end: int, spans: Sequence[Span]) -> Iterator[tuple[int, int]]:
+    """A sentence, cut where it is too long: after a comma or the like in the later half, else between words."""
+    while not _fits(body, start, end, spans):
+        far = _farthest(body, start, end, spans)
+        free = [
+            place.end()
+            for place in _PLACE_TO_CUT.finditer(body, start, far)
+            if place.start() > (start + far) // 2 and not _inside(place.end(), spans)
+        ]
+        if free:
+            at = free[-1]
+        else:
+            at = next((p for p in range(far, start, -1) if body[p - 1].isspace() and not _inside(p, spans)), far)
+            at = max(at, start + 1)
+        at = len(body[:at].rstrip()) if body[start:at].strip() else at
+        yield start, at
+        start = at
+    yield start, end
+
+
+def _farthest(body: str, start: int, end: int, spans: Sequence[Span]) -> int:
+    """The last place up to which it fits, outside of spans; past the first character."""
+    low, high = start + 1, end  # fits up to low, or low is the least; doesn't up to high
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _fits(body, start, middle, spans):
+            low = middle
+        else:
+            high = middle
+    if (span := _inside(low, spans)) is not None:
+        return span.start if span.start > start else span.end
+    return low
+
+
+def _inside(place: int, spans: Sequence[Span]) -> Span | None:
+    return next((span for span in spans if span.start < place < span.end), None)
+
+
+def _peel(body: str, start: int, end: int, spans: Sequence[Span]) -> tuple[str, Sentence | None, str]:
+    """What stays before a piece, its sentence, what stays after it: white space, emoji and tags at its edges.
+
+    A piece without letters of its own is no sentence: it stays, its numbers as in English.
+    """
+    text = body[start:end]
+    inner = [_moved(span, start) for span in spans]
+    letters = text
+    for span in reversed(inner):
+        letters = letters[: span.start] + letters[span.end :]
+    if not any(character.isalpha() for character in letters):
+        return _told(text, inner), None, ""
+    first, last = 0, len(text)
     while True:
-        words = sentence.split(" ", LONGEST_WORDS)
-        head = sentence[:LONGEST_CHARACTERS]
-        if len(words) > LONGEST_WORDS:
-            head = min(head, " ".join(words[:LONGEST_WORDS]), key=len)
-        if head == sentence:
-            yield sentence
-            return
-        places = [place.start() + 1 for place in _PLACE_TO_CUT.finditer(head) if place.start() > len(head) // 2]
-        at = places[-1] if places else len(head)
-        if not places and " " in head and sentence[len(head)] != " ":
-            at = head.rindex(" ")
-        yield sentence[:at].strip()
-        sentence = sentence[at:].strip()
+        first += len(text[first:last]) - len(text[first:last].lstrip())
+        if inner and inner[0].start == first and _stays(inner[0]):
+            first = inner.pop(0).end
+        else:
+            break
+    before = text[:first]
+    while True:
+        last -= len(text[first:last]) - len(text[first:last].rstrip())
+        if inner and inner[-1].end == last and _stays(inner[-1]):
+            last = inner.pop().start
+        else:
+            break
+    after = text[last:]
+    masked, kept = mask(text[first:last], [_moved(span, first) for span in inner])
+    return before, Sentence(" ".join(masked.split()), tuple(kept)), after
 
 
-def _peel(piece: str) -> tuple[str, str, str]:
-    """A piece's leading symbols, its sentence, its trailing symbols: an emoji is kept as it is, not translated."""
-    start, end = 0, len(piece)
-    while start < end and (piece[start] == " " or _is_symbol(piece[start])):
-        start += 1
-    while end > start and (piece[end - 1] == " " or _is_symbol(piece[end - 1])):
-        end -= 1
-    if not any(character.isalpha() for character in piece[start:end]):
-        return piece, "", ""
-    return piece[:start], piece[start:end], piece[end:]
+def _told(text: str, spans: Sequence[Span]) -> str:
+    told, at = "", 0
+    for span in spans:
+        told += text[at : span.start] + span.target
+        at = span.end
+    return told + text[at:]
 
 
-def _is_symbol(character: str) -> bool:
-    """Whether it is an emoji, or part of one: other symbols, modifiers and the selectors that follow them."""
-    return unicodedata.category(character) in ("So", "Sk", "Mn", "Me")
+def _as_typed(spans: Sequence[Span]) -> list[Span]:
+    return [replace(span, target=span.text) for span in spans]
+
+
+def _moved(span: Span, start: int) -> Span:
+    """The span as it stands in the part of its text that begins at ``start``."""
+    return replace(span, start=span.start - start, end=span.end - start)
+
+
+def _stays(span: Span) -> bool:
+    """Whether it stands at an edge without being a part of the sentence: an emoji, a tag."""
+    return span.kind == "x" and (not any(map(str.isalnum, span.text)) or _TAG.fullmatch(span.text) is not None)

@@ -12,6 +12,7 @@ from torch import Tensor
 from model.checkpoint import Checkpoint, load_checkpoint
 from model.errors import GoldenMismatch
 from model.network import fast
+from model.network.normalize import normalize
 from model.network.vocabulary import Lang
 from model.search import BEAM, pad, search
 from model.segment import segment
@@ -75,8 +76,10 @@ class Translator:
     def translate(self, texts: Sequence[str], *, max_characters: int | None = None) -> list[Translation]:
         """The translation of each text, in order; a text may hold several sentences and lines."""
         errors = [untranslatable(text, max_characters) for text in texts]
-        segmented = [segment(text if error is None else "") for text, error in zip(texts, errors, strict=True)]
-        sentences = [sentence for text in segmented for sentence in text.sentences]
+        segmented = [
+            segment(text if error is None else "", slots=False) for text, error in zip(texts, errors, strict=True)
+        ]
+        sentences = [normalize(sentence.text) for text in segmented for sentence in text.sentences]
         translated = translate_sentences(self._search, self._langs, sentences)
         remaining = iter(translated)
         joined = [text.join([next(remaining) for _ in text.sentences]) for text in segmented]

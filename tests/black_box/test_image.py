@@ -12,6 +12,8 @@ from build_model.report import silent
 
 FILES = """
 model/__init__.py
+model/abbreviations.py
+model/carried.py
 model/checkpoint.py
 model/checkpoint/eng.lang.json
 model/checkpoint/fra.lang.json
@@ -20,13 +22,16 @@ model/checkpoint/manifest.json
 model/checkpoint/weights.safetensors
 model/errors.py
 model/fingerprint.py
+model/layout.py
 model/network/__init__.py
 model/network/architecture.py
 model/network/fast.py
 model/network/normalize.py
 model/network/vocabulary.py
+model/numbers.py
 model/search.py
 model/segment.py
+model/spans.py
 model/translator.py
 service/__init__.py
 service/__main__.py

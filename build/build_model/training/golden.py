@@ -28,7 +28,7 @@ def choose_goldens(
     source_lang, target_lang = langs
     chosen: list[Golden] = []
     for start in range(0, len(sources), _BATCH):
-        batch = [text for text in sources[start : start + _BATCH] if segment(text).sentences == (normalize(text),)]
+        batch = [text for text in sources[start : start + _BATCH] if _is_one_sentence(text)]
         if not batch:
             continue
         rows = [source_lang.encode(normalize(text)) for text in batch]
@@ -42,6 +42,11 @@ def choose_goldens(
         if len(chosen) >= count:
             break
     return tuple(chosen[:count])
+
+
+def _is_one_sentence(text: str) -> bool:
+    parts = segment(text, slots=False)
+    return [sentence.text for sentence in parts.sentences] == [text] and parts.between == ("", "")
 
 
 @torch.inference_mode()
