@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import ssl
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import pika
 
 from dragoman.errors import UrlInvalid
+from model.url import UrlRefused, each, shown
 
 CONNECT_SECONDS = 10
 HEARTBEAT_SECONDS = 20
@@ -35,35 +34,22 @@ class Address:
         Raises:
             UrlInvalid: one of them can't be used, or asks for TLS that verifies nothing. The message has no password.
         """
-        urls = re.split(r"\s+(?=\w+://)", url.strip())  # ssl_options may hold spaces too
-        if urls == [""]:
-            raise UrlInvalid("The broker's URL is empty. Expected amqp[s]://USER:PASSWORD@HOST:5672/%2F.")
-        return cls(" ".join(map(without_password, urls)), tuple(map(_parameters, urls)))
-
-
-def without_password(url: str) -> str:
-    """``url`` fit for a screen or a log."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "the given URL"
-    host = parts.netloc.rpartition("@")[2]
-    user = parts.netloc.rpartition("@")[0].partition(":")[0]
-    return urlunsplit(parts._replace(netloc=f"{user}@{host}" if user else host))
+        try:
+            urls = each(url)
+        except UrlRefused as refusal:
+            raise UrlInvalid(str(refusal)) from None
+        return cls(shown(url), tuple(map(_parameters, urls)))
 
 
 def _parameters(url: str) -> pika.URLParameters:
     try:
-        url.encode()
-        if urlsplit(url).scheme not in {"amqp", "amqps"}:
-            raise ValueError("its scheme is neither amqp nor amqps")
         parameters = pika.URLParameters(url)
     except (ValueError, TypeError, SyntaxError, AttributeError, OSError) as error:
         # What pika says may hold the password, but not what the system says of a file.
         cause = error if isinstance(error, OSError) else type(error).__name__
         raise UrlInvalid(
-            f"{without_password(url)!r} can't be used ({cause}). Expected amqp[s]://USER:PASSWORD@HOST:5672/%2F, with "
-            "pika's options."
+            f"The broker's URL can't be used: {shown(url)} has an option that pika can't use ({cause}). See its "
+            "URLParameters."
         ) from None
     if parameters.ssl_options is not None:
         context = parameters.ssl_options.context

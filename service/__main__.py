@@ -96,13 +96,13 @@ def self_test(settings: "Settings") -> int:
 def serve(settings: "Settings", stop: Stop) -> int:
     """Serves until it is over; the exit code."""
     from service import log  # noqa: PLC0415
-    from service.connection import connection_parameters, guard_decoder  # noqa: PLC0415
+    from service.connection import endpoints, guard_decoder  # noqa: PLC0415
     from service.consumer import Consumer  # noqa: PLC0415
     from service.health import Vitals  # noqa: PLC0415
     from service.metrics import NoMetrics, Prometheus  # noqa: PLC0415
     from service.settings import SettingsError  # noqa: PLC0415
 
-    connection_parameters(settings, "")  # a bad URL is refused before anything is loaded
+    endpoints(settings, "")  # a bad URL is refused before anything is loaded
     try:
         vitals = Vitals()
     except OSError as error:

@@ -10,7 +10,7 @@ import ssl
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pika
@@ -18,6 +18,7 @@ import pika.channel
 import pika.data
 from pika.exceptions import AMQPError, ChannelClosedByBroker, ConnectionClosedByBroker
 
+from model import url
 from service.settings import Settings, SettingsError
 
 HEARTBEAT_SECONDS = 20
@@ -25,19 +26,37 @@ TCP_USER_TIMEOUT_MS = 20_000
 CONNECTION_FORCED, ACCESS_REFUSED, NOT_FOUND, PRECONDITION_FAILED, NOT_ALLOWED = 320, 403, 404, 406, 530
 
 
-def connection_parameters(settings: Settings, name: str) -> Any:
-    """What pika needs to connect; ``name`` is shown among the broker's connections.
+@dataclass(frozen=True)
+class Endpoint:
+    """A broker, or a node of one.
+
+    Attributes:
+        shown: its URL, fit for a log.
+        parameters: what pika needs to connect.
+    """
+
+    shown: str
+    parameters: Any = field(repr=False)
+
+
+def endpoints(settings: Settings, name: str) -> tuple[Endpoint, ...]:
+    """Where to connect to, in the order in which it is tried; ``name`` is shown among the broker's connections.
 
     Raises:
-        SettingsError: the URL can't be used, or asks for a connection to a broker that isn't verified.
+        SettingsError: a URL can't be used, or asks for a connection to a broker that isn't verified.
     """
+    return tuple(Endpoint(url.shown(each), _parameters(each, name)) for each in url.each(settings.amqp_url))
+
+
+def _parameters(text: str, name: str) -> Any:
     try:
-        parameters = pika.URLParameters(settings.amqp_url)
+        parameters = pika.URLParameters(text)
     except (ValueError, TypeError, SyntaxError, AttributeError, OSError) as error:
         # Only files and certificates are worth repeating; what else there is to say may hold the password.
         detail = f" ({error})" if isinstance(error, OSError) else ""
         raise SettingsError(
-            f"AMQP_URL can't be used{detail}. Expected amqp[s]://user:password@host:port/vhost with pika's URL options."
+            f"AMQP_URL can't be used: {url.shown(text)} has an option that pika can't use{detail}. "
+            "See its URLParameters."
         ) from None
     if parameters.ssl_options is not None:
         context = parameters.ssl_options.context

@@ -19,12 +19,11 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 from functools import partial
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
 from model.errors import DragomanError
 from service import log
 from service.batcher import Batcher, Job, Outcome, Translation
-from service.connection import ACCESS_REFUSED, NOT_ALLOWED, Loss, connection_parameters
+from service.connection import ACCESS_REFUSED, NOT_ALLOWED, Loss, endpoints
 from service.health import Vitals
 from service.intake import Intake
 from service.ledger import Entry, Ledger, Publication, Purpose
@@ -141,8 +140,7 @@ class Consumer:
         return self._exit_code
 
     def _link(self, name: str) -> Callable[..., Link]:
-        parameters = connection_parameters(self._settings, name)
-        return partial(Link, self._loop, parameters, raised=self._fail)
+        return partial(Link, self._loop, endpoints(self._settings, name), raised=self._fail)
 
     # From the broker
 
@@ -206,11 +204,11 @@ class Consumer:
                 AccessRefused(f"The broker refused access ({reason}). Check user, virtual host and permissions.")
             )
             return
-        broker = urlsplit(self._settings.amqp_url)
+        link = self._intake.link if connection == "requests" else self._outlet.link
         log.warning(
             "no connection to the broker; trying again, check AMQP_URL if it stays so",
             connection=connection,
-            broker=f"{broker.hostname}:{broker.port}" if broker.port else str(broker.hostname),
+            broker=link.broker,
             reason=reason,
         )
         deadline_seconds = self._settings.connect_deadline_seconds

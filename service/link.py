@@ -1,12 +1,12 @@
 """A connection that is opened again, for as long as the service runs."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pika.adapters.select_connection import IOLoop
 
-from service.connection import Connection, Loss
+from service.connection import Connection, Endpoint, Loss
 
 BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 0.5, 30.0
 
@@ -19,6 +19,8 @@ def event_loop() -> Any:
 class Link:
     """A connection that is opened again, with full jitter, for as long as the service runs.
 
+    Each attempt is made at the next of its endpoints. The wait doubles when all of them were tried in vain.
+
     Args:
         opened: called with each new connection.
         lost: called when an open connection is gone, after its channels were told.
@@ -29,7 +31,7 @@ class Link:
     def __init__(
         self,
         loop: Any,
-        parameters: Any,
+        endpoints: Sequence[Endpoint],
         *,
         opened: Callable[[Any], None],
         lost: Callable[[], None],
@@ -37,7 +39,8 @@ class Link:
         raised: Callable[[BaseException], None],
     ) -> None:
         self._loop = loop
-        self._parameters = parameters
+        self._endpoints = endpoints
+        self._place = 0  # in endpoints, of the attempt in progress
         self._opened = opened
         self._lost = lost
         self._failed = failed
@@ -48,11 +51,16 @@ class Link:
         self._closed: Callable[[], None] | None = None
         self._abandoned = False
 
+    @property
+    def broker(self) -> str:
+        """The broker that it is connected to, or tries to be, fit for a log."""
+        return self._endpoints[self._place].shown
+
     def open(self) -> None:
         """Starts connecting."""
         self._retry = None
         self._connection = Connection(
-            self._parameters,
+            self._endpoints[self._place].parameters,
             on_open_callback=self._on_open,
             on_open_error_callback=lambda _, error: self._again(error),
             on_close_callback=lambda _, error: self._on_close(error),
@@ -104,6 +112,8 @@ class Link:
                 self._closed()
             return
         self._failed(Loss.of(error))
-        bound_seconds = min(LONGEST_BACKOFF_SECONDS, BACKOFF_SECONDS * 2**self._attempts)
-        self._attempts = min(self._attempts + 1, 16)
+        self._place = (self._place + 1) % len(self._endpoints)
+        rounds = min(self._attempts // len(self._endpoints), 16)
+        bound_seconds = min(LONGEST_BACKOFF_SECONDS, BACKOFF_SECONDS * 2**rounds)
+        self._attempts += 1
         self._retry = self._loop.call_later(random.uniform(0, bound_seconds), self.open)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
-from urllib.parse import urlsplit
 
+from model import url
 from model.errors import DragomanError
 
 QUEUE_TYPES = ("quorum", "classic", "transient")
@@ -28,7 +28,8 @@ class Settings:
     the variable with ``_FILE`` appended names.
 
     Attributes:
-        amqp_url: where the broker is and who asks; ``amqps`` verifies the broker's certificate. Never logged.
+        amqp_url: where the broker is and who asks; ``amqps`` verifies the broker's certificate. Several, separated by
+            white space, are tried in turn. Never logged but as ``url.shown`` shows it.
         rpc_queue: the queue that requests come from.
         rpc_queue_type: what to declare where there is no such queue: ``quorum``, ``classic`` (durable), ``transient``.
         prefetch: requests in hand at most.
@@ -87,15 +88,10 @@ def _lookup(environ: Mapping[str, str], name: str) -> str:
 
 
 def _url(name: str, text: str) -> str:
-    # The value holds a password, so no message repeats it.
     try:
-        parts = urlsplit(text)
-        known = parts.scheme in {"amqp", "amqps"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        known = False
-    if not known:
-        raise SettingsError(f"{name} is not a broker's URL. Expected amqp[s]://user:password@host:port/vhost.")
-    return text
+        return " ".join(url.each(text, name))
+    except url.UrlRefused as refusal:
+        raise SettingsError(str(refusal)) from None
 
 
 def _queue(name: str, text: str) -> str:

@@ -33,6 +33,7 @@ model/search.py
 model/segment.py
 model/spans.py
 model/translator.py
+model/url.py
 service/__init__.py
 service/__main__.py
 service/batcher.py

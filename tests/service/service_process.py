@@ -19,13 +19,14 @@ import pika
 
 ROOT = Path(__file__).resolve().parents[2]
 STAND_IN = Path(__file__).parent / "stand_in"
+GROUND = ("__init__.py", "errors.py", "url.py")  # of model, what the service stands on beside the translator
 PATIENCE_SECONDS = 30.0
 
 
 def application_folder(folder: Path) -> Path:
     """A folder like the one in the image, with the service as it is and a model that obeys."""
     (folder / "model").mkdir(parents=True)
-    for source in (ROOT / "model" / "__init__.py", ROOT / "model" / "errors.py", STAND_IN / "translator.py"):
+    for source in (*(ROOT / "model" / name for name in GROUND), STAND_IN / "translator.py"):
         shutil.copy(source, folder / "model")
     shutil.copytree(ROOT / "service", folder / "service", ignore=shutil.ignore_patterns("__pycache__"))
     return folder

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from proxy import Proxy
-from service_process import Client, Service, until
+from service_process import GROUND, Client, Service, until
 
 from service.metrics import WITHOUT_PREFIX
 
@@ -84,6 +84,24 @@ def test_it_waits_for_a_broker_that_comes_later(start: Start, client: Client, am
         assert client.ask("late").text == "LATE"
 
 
+def test_of_several_brokers_the_first_that_answers_is_taken_and_the_next_when_it_is_gone(
+    start: Start, client: Client, through: Through, amqp_url: str
+) -> None:
+    dead = through(free_port())
+    host, broker_port = amqp_url.rsplit("@", 1)[1].split("/", maxsplit=1)[0].split(":")
+    with Proxy(host, int(broker_port)) as proxy:
+        service = start(AMQP_URL=f"{dead} {through(proxy.port)} {amqp_url}").ready()
+        assert client.ask("one").text == "ONE"
+        failed = [event["broker"] for event in service.events if "no connection" in event["event"]]
+    assert failed
+    assert all(f"@127.0.0.1:{dead.rsplit(':', 1)[1]}" in broker for broker in failed)
+    until(lambda: len([event for event in service.events if event["event"] == "serving"]) == 2, "serving again", 5)
+    client.send("two")
+    until(lambda: client.receive()[0].text == "TWO", "the reply")  # the first may come again
+    password = amqp_url.split("@", maxsplit=1)[0].rsplit(":", 1)[1]
+    assert password not in "".join(service.lines)
+
+
 def test_a_broker_that_never_comes_is_69_where_there_is_a_deadline(start: Start, through: Through) -> None:
     service = start(AMQP_URL=through(free_port()), CONNECT_DEADLINE_SECONDS="1")
     assert service.exit_code() == 69
@@ -111,6 +129,11 @@ def test_an_unknown_virtual_host_is_77(start: Start, amqp_url: str) -> None:
         ("PREFETCH", "none"),
         ("AMQP_URL", "amqp://u:hunter2@host:port/"),
         ("AMQP_URL", "amqp://u:hunter2@host/?nonsense=1"),
+        ("AMQP_URL", "amqp://u:pre/hunter2@host:5672/%2F"),
+        ("AMQP_URL", "amqp://u:12#hunter2@host:5672/%2F"),
+        ("AMQP_URL", "u:hunter2@host:5672/%2F"),
+        ("AMQP_URL", "amqp://u:hunter2@one:5672,two:5672/%2F"),
+        ("AMQP_URL", "amqp://u:p@host/ amqp://u:hunter2@host/?nonsense=1"),
         ("AMQP_URL", "amqps://u:hunter2@host/?ssl_options={'protocol': 2}"),
         ("AMQP_URL", "amqps://u:hunter2@host/?ssl_options={'ca_certs': '/no/such/file'}"),
     ],
@@ -146,7 +169,7 @@ def test_a_guard_that_fails_is_78_before_any_connection(application: Path, start
     broken.mkdir()
     (broken / "service").symlink_to(application / "service")
     (broken / "model").mkdir()
-    for name in ("__init__.py", "errors.py"):
+    for name in GROUND:
         (broken / "model" / name).symlink_to(application / "model" / name)
     (broken / "model" / "translator.py").write_text(
         "from model.errors import ChecksumMismatch\n"

@@ -120,7 +120,7 @@ def test_what_cannot_be_reached_or_found_is_one_line_and_one_object(
         (("--version", "1.0.0", "--train", "--epochs", "1"), "--train and --corpus go together"),
         (("--version", "1.0.0", "status"), "doesn't go with status"),
         (("translate", "Bonjour."), "say whom to ask"),
-        (("deploy", "1.0.0", "--registry", NOBODY, "--amqp-url", "amqp://x", "--env", "MAX"), "is not NAME=VALUE"),
+        (("deploy", "1.0.0", "--registry", NOBODY, "--amqp-url", "amqp://x", "--env", "MAX"), "expected NAME=VALUE"),
         (("deploy", "1.0.0", "--registry", NOBODY), "--amqp-url"),
     ],
 )
@@ -159,6 +159,10 @@ def test_an_image_is_named_by_version_or_by_reference(text: str, registry: str, 
         "amqps://u:secret@localhost/?ssl_options=[1]",
         "amqps://u:secret@localhost/?ssl_options={'cafile':'/no/such/file'}",
         "amqp://u:secret@localhost/\udcff",
+        "amqp://u:pre/secret@localhost:5672/%2F",
+        "amqp://u:12#secret@localhost:5672/%2F",
+        "u:secret@localhost:5672/%2F",
+        "amqp://u:secret@one,two/%2F",
     ],
 )
 def test_a_url_that_cannot_be_used_is_one_line_without_the_password(run: Callable[..., Result], url: str) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 from pika.adapters.select_connection import IOLoop
 
-from service.connection import connection_parameters
+from service.connection import endpoints
 from service.link import Link
 from service.settings import Settings
 
@@ -39,7 +39,7 @@ def attempts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Attempts]:
     failed_at: list[float] = []
     link = Link(
         loop,
-        connection_parameters(settings, "test"),
+        endpoints(settings, "test"),
         opened=lambda _: None,
         lost=lambda: None,
         failed=lambda _: failed_at.append(time.monotonic()),

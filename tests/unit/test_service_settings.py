@@ -44,6 +44,12 @@ def test_every_setting_is_read_from_its_variable() -> None:
     assert settings.quarantine_queue == "other.quarantine"
 
 
+def test_several_brokers_are_one_setting(tmp_path: Path) -> None:
+    secret = tmp_path / "urls"
+    secret.write_text("amqp://u:p@one/\namqp://u:p@two/\n", encoding="utf-8")
+    assert Settings.read({"AMQP_URL_FILE": str(secret)}).amqp_url == "amqp://u:p@one/ amqp://u:p@two/"
+
+
 def test_a_setting_may_come_from_a_file(tmp_path: Path) -> None:
     secret = tmp_path / "url"
     secret.write_text("amqp://u:secret@broker/\n", encoding="utf-8")
@@ -66,6 +72,8 @@ def test_a_setting_given_twice_is_refused(tmp_path: Path) -> None:
         ("AMQP_URL", "http://broker"),
         ("AMQP_URL", "amqp://"),
         ("AMQP_URL", "amqp://u:p@broker:port/"),
+        ("AMQP_URL", "amqp://u:a/b@broker/"),
+        ("AMQP_URL", "amqp://u:p@one,two/"),
         ("RPC_QUEUE", "q" * 300),
         ("RPC_QUEUE", "amq.mine"),
         ("RPC_QUEUE_TYPE", "stream"),

@@ -3,20 +3,7 @@
 import pytest
 
 from build_model.operation.rpc import Broker
-from dragoman.address import without_password
 from dragoman.client import BrokerUnreachable
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("amqp://user:secret@host:5672/%2F", "amqp://user@host:5672/%2F"),
-        ("amqp://host/%2F", "amqp://host/%2F"),
-        ("amqps://u:a@b@host/vhost", "amqps://u@host/vhost"),
-    ],
-)
-def test_an_amqp_url_is_shown_without_its_password(url: str, shown: str) -> None:
-    assert without_password(url) == shown
 
 
 def test_a_broker_that_does_not_answer_is_one_line_with_its_cause_and_no_password() -> None:

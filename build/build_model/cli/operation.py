@@ -285,7 +285,7 @@ def translate(
 def _settings(pairs: list[str]) -> dict[str, str]:
     for pair in pairs:
         if "=" not in pair or pair.startswith("="):
-            raise typer.BadParameter(f"{pair!r} is not NAME=VALUE.", param_hint="--env")
+            raise typer.BadParameter("expected NAME=VALUE, such as MAX_BATCH=16.", param_hint="--env")
     return dict(pair.split("=", 1) for pair in pairs)
 
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from dragoman.address import without_password
+from model.url import shown
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Audit:
         line = {"at": now(), "who": who(), "what": what, **facts}
         text = json.dumps(line, ensure_ascii=False)
         for secret in secrets:
-            text = text.replace(json.dumps(secret, ensure_ascii=False)[1:-1], without_password(secret))
+            text = text.replace(json.dumps(secret, ensure_ascii=False)[1:-1], shown(secret))
         with self.path.open("a", encoding="utf-8") as log:
             log.write(text + "\n")
 

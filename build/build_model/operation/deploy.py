@@ -29,6 +29,7 @@ from build_model.operation.status import Status
 from build_model.report import Progress
 from model.errors import DragomanError
 from model.fingerprint import MANIFEST
+from model.url import each
 
 OBSERVE_SECONDS = 10.0
 
@@ -134,6 +135,7 @@ class Deployer:
     def deploy(self, wanted: Deployment, what: str = "deploy", rollout: Rollout | None = None) -> Done:
         """Pull, check, try, start, wait, observe, drain. Any error before the draining leaves what ran as it was."""
         with self._recorded(what, wanted) as facts:
+            each(wanted.environment["AMQP_URL"], "The broker's URL for containers")
             with Broker(wanted.client_amqp_url):
                 self.progress.line("The broker answers")
             for engine in self.engines:

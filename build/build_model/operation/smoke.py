@@ -21,6 +21,7 @@ from dragoman.client import Answer
 from dragoman.errors import NoAnswer, QueueMissing
 from model.errors import DragomanError
 from model.fingerprint import GOLDEN
+from model.url import each
 
 FALLBACK = "Could not translate. Try 'Je vais dormir.'"
 """The service's reply to a text that it can't translate, written out: this test knows the contract, not the code."""
@@ -76,6 +77,7 @@ class Check:
 
 def run(trial: Trial, engine: Engine, progress: Progress) -> list[Check]:
     """All checks, in order; SmokeFailed at the first that fails, with the log's end. Leaves nothing behind."""
+    each(trial.amqp_url, "The broker's URL for containers")
     checks: list[Check] = []
     with Broker(trial.client_amqp_url) as broker, _candidate(trial, engine, broker, progress) as candidate:
         for name, check in candidate.checks():

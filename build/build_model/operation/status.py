@@ -10,7 +10,7 @@ from build_model.image.reference import Reference
 from build_model.operation.labels import version_of
 from build_model.operation.lock import WHAT, WHEN, WHO
 from build_model.operation.running import Running
-from dragoman.address import without_password
+from model.url import shown
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Status:
         facts = []
         if self.running:
             queue = self.running.deployment.environment.get("RPC_QUEUE", "rpc_queue")
-            broker = without_password(self.running.deployment.environment["AMQP_URL"])
+            broker = shown(self.running.deployment.environment["AMQP_URL"])
             facts += [("rollback to", str(self.running.back or "nothing")), ("queue", f"{queue} at {broker}")]
             left = [one.name for stray in self.running.strays for one in stray.replicas]
             if left:
