@@ -4,7 +4,7 @@ TORCH_INDEX := https://download.pytorch.org/whl/cpu
 # What `deploy/local up` wrote: DOCKER_HOST, REGISTRY, AMQP_URL, CONTAINER_AMQP_URL.
 LOCAL := set -a && . ./.local/env && set +a &&
 
-.PHONY: setup lint test faults bench soak profile demo clean
+.PHONY: setup lint test deploys faults bench soak profile demo clean
 
 setup: .venv/complete tests/clients/node_modules/.package-lock.json
 
@@ -31,6 +31,12 @@ test: lint
 	deploy/local up
 	$(LOCAL) .venv/bin/pytest --numprocesses 2 tests/unit tests/registry tests/service
 	$(LOCAL) .venv/bin/pytest -m "not long" tests/black_box tests/faults
+
+# What `make test` leaves out of tests/black_box: broken versions, deploys that are killed in every phase and under load,
+# a swarm, several engines. Half an hour.
+deploys: setup
+	deploy/local up
+	$(LOCAL) .venv/bin/pytest -m long tests/black_box
 
 # Every row of the service's fault table; `make test` leaves the long ones out.
 faults: setup

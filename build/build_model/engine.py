@@ -1,7 +1,7 @@
 """The Docker engine: the one place that calls the docker SDK and that turns its errors into ours.
 
-Streams are read here event by event: the SDK's own ``images.build``, ``push`` and ``pull`` overlook errors inside them
-(docker-py issues 3277, 3161, 2226).
+That it is one place makes it longer than other modules. Streams are read here event by event: the SDK's own
+``images.build``, ``push`` and ``pull`` overlook errors inside them (docker-py issues 3277, 3161, 2226).
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from build_model.container import (
     secret_files,
 )
 from build_model.report import Progress
+from build_model.tunnel import SCHEME, TunnelFailed, through_ssh
 from model.errors import DragomanError
 
 CONNECT_SECONDS = 10
@@ -99,10 +100,16 @@ class Engine:
     @classmethod
     def connect(cls, host: str = "") -> Engine:
         """The engine at ``host``, else that of ``DOCKER_HOST``; EngineUnavailable if none answers."""
-        environment = {**os.environ, "DOCKER_HOST": host} if host else None
+        named = host or os.environ.get("DOCKER_HOST", "")
         try:
+            reached = through_ssh(named) if named.startswith(SCHEME) else named
+            environment = {**os.environ, "DOCKER_HOST": reached} if reached else None
             client = docker.from_env(timeout=CONNECT_SECONDS, environment=environment)
             client.ping()
+        except TunnelFailed as error:
+            raise EngineUnavailable(
+                f"No Docker engine answers at {named}: {str(error).rstrip('.')}. Try `ssh {named} docker version`."
+            ) from error
         except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
             raise EngineUnavailable(
                 f"No Docker engine answers at {host or _address()}. "

@@ -49,8 +49,8 @@ class Place:
 
 
 @contextmanager
-def asking(place: Place) -> Iterator[list[Answer]]:
-    """Asks one sentence after the other while the block runs; the answers so far. One without answer is an error."""
+def asking(place: Place, text: str = SENTENCE) -> Iterator[list[Answer]]:
+    """Asks one question after the other while the block runs; the answers so far. One without answer is an error."""
     answers: list[Answer] = []
     failures: list[Exception] = []
     done = threading.Event()
@@ -59,7 +59,7 @@ def asking(place: Place) -> Iterator[list[Answer]]:
         try:
             with Broker(place.urls.client) as broker:
                 while not done.wait(0.1):
-                    answers.extend(broker.ask(place.name, [SENTENCE], 60))
+                    answers.extend(broker.ask(place.name, [text], 60))
         except Exception as error:  # noqa: BLE001 (raised again in the test's own thread)
             failures.append(error)
 

@@ -10,7 +10,7 @@ from build_model.engine import Engine
 from build_model.operation import lock
 from build_model.operation.labels import DEPLOYMENT, ROLE
 
-from .places import SENTENCE, Place
+from .places import SENTENCE, Place, asking
 
 
 def replicas(engine: Engine, place: Place) -> list[dict[str, object]]:
@@ -85,3 +85,25 @@ def test_on_the_hosts_network_every_replica_can_be_scraped_and_upgrades_and_roll
             assert f'version="{step[1]}"' in scraped(port)
             with suppress(OSError):  # where the machine has IPv6
                 assert f'version="{step[1]}"' in scraped(port, "[::1]")
+
+
+def test_a_shadow_answers_copies_says_what_differs_and_changes_nothing(
+    place: Place, released: Version, second: Version, engine: Engine
+) -> None:
+    assert place.deploy("1.0.0").exit_code == 0
+    before = place.command("status").object
+    with asking(place) as answers, asking(place):
+        ran = place.deploy("2.0.0", "--shadow", "--observe", "6")
+    assert ran.exit_code == 0, ran.stdout + ran.stderr
+    assert 3 <= ran.object["compared"] <= 6 * 5 + 1
+    assert ran.object["different"] == ran.object["compared"]  # 2.0.0 learnt another corpus in seconds
+    difference = ran.object["differences"][0]
+    assert difference["source"] == SENTENCE
+    assert (difference["now"]["version"], difference["then"]["version"]) == ("1.0.0", "2.0.0")
+    assert difference["now"]["text"] == answers[0].text
+    assert {answer.version for answer in answers} == {"1.0.0"}
+    assert place.command("status").object == before
+    assert len(engine.containers({DEPLOYMENT: place.name})) == 1
+    last = place.command("history").object["entries"][-1]
+    assert (last["what"], last["outcome"]) == ("shadow", ran.object["line"])
+    assert SENTENCE not in str(last)

@@ -16,7 +16,13 @@ def test_an_entry_says_who_did_what_when_and_with_what_outcome(tmp_path: Path) -
     assert history_row(entry)[2:] == ("deploy", "1.0.0", "done")
 
 
-@pytest.mark.parametrize("url", ["amqp://user:pa55word@host/%2F", 'amqp://user:pa"55word@host', "amqp://u:é55@h"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("amqp://user:pa55word@host/%2F", 'amqp://user:pa"55word@host', "amqp://u:é55@h", "amqp://user:pre/55@host"),
+        *("amqp://user:p#55@host", "amqp://user:p?55@host", "user:55@host", "55user:55@host:5672/%2F"),
+    ],
+)
 def test_no_password_comes_into_the_log_whatever_the_outcome_repeats(tmp_path: Path, url: str) -> None:
     audit = Audit(tmp_path / "audit.jsonl")
     audit.record("deploy", (url,), name="dragoman", outcome=f"BrokerUnreachable: no broker at {url}")

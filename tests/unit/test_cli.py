@@ -42,7 +42,9 @@ def test_bare_it_prints_help_that_names_every_command(run: Callable[..., Result]
     assert "build-model --version 1.0.0" in result.stdout
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "quarantine list", "quarantine requeue", "quarantine purge"])
+@pytest.mark.parametrize(
+    "command", [*COMMANDS, "quarantine list", "quarantine requeue", "quarantine purge", "render kubernetes"]
+)
 def test_every_command_explains_itself_and_its_options(run: Callable[..., Result], command: str) -> None:
     result = run(*command.split(), "--help")
     assert result.exit_code == 0

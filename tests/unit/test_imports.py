@@ -23,8 +23,9 @@ FLOORS = (
     {"operation"},
     {"image"},
     {"training"},
+    {"swarm"},
     {"engine"},
-    {"container"},
+    {"container", "tunnel"},
     {"report"},
 )
 """From the top. What stands in one set may import each other, and whatever is below."""

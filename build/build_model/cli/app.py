@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from build_model.cli import build, operation, quarantine, store, training
+from build_model.cli import build, operation, quarantine, render, status, store, training
 
 app = typer.Typer(
     name="build-model",
@@ -19,9 +19,10 @@ app = typer.Typer(
 )
 
 app.callback(invoke_without_command=True)(build.build)
-for group in (build.group, store.group, operation.group, training.group):
+for group in (build.group, store.group, operation.group, status.group, training.group):
     app.add_typer(group)
 app.add_typer(quarantine.group, name="quarantine")
+app.add_typer(render.group, name="render")
 
 
 def main() -> None:

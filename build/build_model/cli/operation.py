@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import re
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +17,6 @@ from build_model.cli.options import (
     Queue,
     RegistryAddress,
     Repository,
-    print_object,
     progress_for,
     reported,
     utf8,
@@ -24,13 +24,19 @@ from build_model.cli.options import (
 from build_model.engine import Engine
 from build_model.image import image
 from build_model.operation import deploy as deploying
-from build_model.operation import lock, smoke
-from build_model.operation import prune as pruning
-from build_model.operation.audit import Audit, history_row
+from build_model.operation import shadow as shadows
+from build_model.operation import smoke, swarm
 from build_model.operation.running import Deployment
 from dragoman.client import Answer, Client
 
 DEPLOYMENT = "dragoman"
+
+
+class Orchestrator(enum.StrEnum):
+    """What keeps replicas running."""
+
+    docker = "docker"
+    swarm = "swarm"
 
 
 def deployment_name(name: str) -> str:
@@ -60,6 +66,9 @@ Host = Annotated[
 ]
 Hosts = Annotated[
     Path | None, typer.Option(metavar="FILE", help="The Docker engines, one a line.", exists=True, dir_okay=False)
+]
+EngineKind = Annotated[
+    Orchestrator, typer.Option(help="What keeps the replicas running: Docker, or the swarm that the engine manages.")
 ]
 Observe = Annotated[
     float, typer.Option(metavar="SECONDS", min=0, help="How long new replicas are watched before the old ones go.")
@@ -106,10 +115,14 @@ def deploy(
         int, typer.Option(min=0, metavar="N", help="Start so many at first and watch them beside the old ones.")
     ] = 0,
     observe: Observe = deploying.OBSERVE_SECONDS,
+    shadow: Annotated[
+        bool, typer.Option("--shadow", help="Change nothing: let it answer copies of requests, and show what differs.")
+    ] = False,
     repository: Repository = image.REPOSITORY,
     name: Name = DEPLOYMENT,
     host: Host = None,
     hosts: Hosts = None,
+    engine: EngineKind = Orchestrator.docker,
     as_json: Json = False,
 ) -> None:
     """Deploy a version from the registry.
@@ -119,6 +132,8 @@ def deploy(
     that dies, fails more requests than the old one or is much slower is taken back. `build-model history` says why.
     """
     settings = _settings(env or [])
+    if engine is Orchestrator.swarm and (canary or shadow):
+        raise typer.BadParameter("a swarm has no canary and no shadow.", param_hint="--engine")
     with reported(as_json=as_json):
         wanted = Deployment(
             name=name,
@@ -130,7 +145,13 @@ def deploy(
             client_amqp_url=client_amqp_url or amqp_url,
             memory_bytes=_bytes(memory),
         )
-        deployer = deploying.Deployer(_engines(host, hosts), progress_for(as_json))
+        deployer = deploying.Deployer(engines(host, hosts), progress_for(as_json))
+        if engine is Orchestrator.swarm:
+            _print_rolled(deployer.to_swarm(wanted, observe), as_json=as_json)
+            return
+        if shadow:
+            _print_shadow(deployer.shadow(wanted, observe), as_json=as_json)
+            return
         _print_deployed(deployer.deploy(wanted, rollout=deploying.Rollout(canary, observe)), as_json=as_json)
 
 
@@ -141,6 +162,7 @@ def rollback(
     name: Name = DEPLOYMENT,
     host: Host = None,
     hosts: Hosts = None,
+    engine: EngineKind = Orchestrator.docker,
     as_json: Json = False,
 ) -> None:
     """Go back to the version that ran before, or to VERSION; rolling back twice returns.
@@ -149,87 +171,13 @@ def rollback(
     deploy; settings stay as they are. A deploy that was cut off is undone, a rollback that was cut off is finished.
     """
     with reported(as_json=as_json):
-        deployer = deploying.Deployer(_engines(host, hosts), progress_for(as_json))
+        deployer = deploying.Deployer(engines(host, hosts), progress_for(as_json))
+        if engine is Orchestrator.swarm:
+            _print_rolled(deployer.back_in_swarm(name, observe), as_json=as_json)
+            return
         wanted = deployer.rolled_back(name, version or None)
         rollout = deploying.Rollout(observe_seconds=observe)
         _print_deployed(deployer.deploy(wanted, "rollback", rollout), as_json=as_json)
-
-
-@group.command()
-def status(name: Name = DEPLOYMENT, host: Host = None, hosts: Hosts = None, as_json: Json = False) -> None:
-    """Show which version runs, its replicas, what a rollback leads to, and who holds the lock."""
-    with reported(as_json=as_json):
-        found = []
-        for engine in _engines(host, hosts):
-            running, others = deploying.Deployer.status(engine, name), deploying.Deployer.others(engine, name)
-            found.append({"host": engine.host, **running.encode(), "others": others})
-            if as_json:
-                continue
-            report.print_facts(f"{name}: {running.reference or 'nothing is deployed'}", running.facts())
-            if running.replicas:
-                report.print_table(("replica", "version", "state", "restarts", "since"), running.rows())
-            if others:
-                print(f"Other deployments on this engine: {', '.join(others)}. See one with --name.")
-        if as_json:
-            report.print_object(found[0] if len(found) == 1 else {"hosts": found})
-
-
-@group.command()
-def history(
-    name: Name = DEPLOYMENT,
-    limit: Annotated[int, typer.Option(min=1, help="The last so many.")] = 20,
-    as_json: Json = False,
-) -> None:
-    """Show what was deployed from this machine, when, by whom, and what came of it."""
-    with reported(as_json=as_json):
-        entries = [entry for entry in Audit.default().read() if entry.get("name") == name][-limit:]
-        if as_json:
-            report.print_object({"name": name, "entries": entries})
-            return
-        if not entries:
-            print(f"Nothing was done to {name} from this machine.")
-            return
-        report.print_table(("when", "who", "what", "version", "outcome"), map(history_row, entries))
-
-
-@group.command()
-def unlock(name: Name = DEPLOYMENT, host: Host = None, hosts: Hosts = None, as_json: Json = False) -> None:
-    """Remove the lock that a deploy left when it was cut off."""
-    with reported(as_json=as_json):
-        found = deploying.Deployer(_engines(host, hosts), report.silent()).unlock(name)
-        held = {label: found.labels[label] for label in (lock.WHO, lock.WHEN, lock.WHAT)} if found else {}
-        if found is None and not as_json:
-            print(f"{name} was not locked.")
-            return
-        print_object({"unlocked": found is not None, **held}, as_json=as_json)
-
-
-@group.command()
-def prune(
-    keep: Annotated[int, typer.Option(min=1, metavar="N", help="The newest versions that stay.")] = 3,
-    repository: Repository = image.REPOSITORY,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
-    host: Host = None,
-    hosts: Hosts = None,
-    as_json: Json = False,
-) -> None:
-    """Remove old versions' images from the engine; the registry keeps them.
-
-    Never one that runs, that a rollback leads to, or that no registry has.
-    """
-    with reported(as_json=as_json):
-        found = [
-            fate
-            for engine in _engines(host, hosts)
-            for fate in pruning.prune(engine, repository, keep, dry_run=dry_run)
-        ]
-        if as_json:
-            report.print_object({"dry_run": dry_run, "images": [fate.encode() for fate in found]})
-            return
-        gone = "would go" if dry_run else "removed"
-        report.print_table(
-            ("version", "image", ""), ((one.version, one.image.id[7:19], one.kept or gone) for one in found)
-        )
 
 
 @group.command(name="smoke")
@@ -293,13 +241,30 @@ def _bytes(memory: str) -> int:
     return int(memory[:-1]) << {"m": 20, "g": 30}[memory[-1]]
 
 
-def _engines(host: list[str] | None, hosts: Path | None) -> tuple[Engine, ...]:
+def engines(host: list[str] | None, hosts: Path | None) -> tuple[Engine, ...]:
     """The engines that were named, else the one of the environment; each once."""
     named = list(host or ())
     if hosts is not None:
         lines = (line.partition("#")[0].strip() for line in hosts.read_text(encoding="utf-8").splitlines())
         named += filter(None, lines)
     return tuple(Engine.connect(each) for each in dict.fromkeys(named)) or (Engine.connect(),)
+
+
+def _print_rolled(done: swarm.Rolled, *, as_json: bool) -> None:
+    if as_json:
+        report.print_object(done.encode())
+        return
+    print(f"{done.reference} serves")
+
+
+def _print_shadow(seen: shadows.Report, *, as_json: bool) -> None:
+    if as_json:
+        report.print_object(seen.encode())
+        return
+    print(seen.line)
+    rows = ((pair.source, pair.now.text, pair.then.text) for pair in seen.different[: shadows.SHOWN])
+    if seen.different:
+        report.print_table(("request", "what serves", "this version"), rows)
 
 
 def _print_deployed(done: deploying.Done, *, as_json: bool) -> None:

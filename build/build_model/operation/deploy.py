@@ -17,7 +17,8 @@ from build_model.image.inspection import ImageForeign
 from build_model.image.reference import Reference
 from build_model.image.registry import Registry
 from build_model.image.version import Version
-from build_model.operation import lock, replica, smoke
+from build_model.operation import lock, replica, smoke, swarm
+from build_model.operation import shadow as shadows
 from build_model.operation.audit import Audit
 from build_model.operation.labels import DEPLOYMENT, ROLE
 from build_model.operation.observe import Comparison, observe
@@ -148,6 +149,51 @@ class Deployer:
             facts["observed"] = [one.encode() for one in done.seen]
         return done
 
+    def to_swarm(self, wanted: Deployment, observe_seconds: float) -> swarm.Rolled:
+        """As ``deploy``, but what runs is a service of the swarm that the first engine manages."""
+        with self._recorded("deploy", wanted) as facts:
+            engine = self.engines[0]
+            check_labels(engine, self._obtain(engine, wanted.image), wanted.image)
+            done = swarm.deploy(engine, wanted, observe_seconds, self.progress)
+            facts["outcome"] = "done"
+        return done
+
+    def back_in_swarm(self, name: str, observe_seconds: float) -> swarm.Rolled:
+        """As ``rolled_back`` and ``deploy``, in the swarm that the first engine manages."""
+        image = str(swarm.rolled_back(swarm.running(self.engines[0], name), name))
+        try:
+            done = swarm.roll_back(self.engines[0], name, observe_seconds, self.progress)
+        except BaseException as error:
+            self.audit.record("rollback", name=name, image=image, outcome=f"{type(error).__name__}: {error}")
+            raise
+        self.audit.record("rollback", name=name, image=image, outcome="done")
+        return done
+
+    def shadow(self, wanted: Deployment, seconds: float) -> shadows.Report:
+        """Let a replica of ``wanted`` answer copies of requests for so long, and change nothing. On the first engine.
+
+        Raises NothingDeployed where nothing serves to compare it with.
+        """
+        with self._recorded("shadow", wanted) as facts:
+            engine, running = self.engines[0], self.running(wanted.name)
+            check_labels(engine, self._obtain(engine, wanted.image), wanted.image)
+            with lock.held(engine, wanted.name, wanted.image.pinned, f"shadow {wanted.image}"):
+                generation = uuid.uuid4().hex[:6]
+                decided = plan(wanted, replica.find(engine, wanted.name), generation, "shadow")
+                smoke.run(decided.trial, engine, self.progress)
+                serving = running.deployment.environment.get("RPC_QUEUE", "rpc_queue")
+                queue = f"{wanted.name}-shadow-{generation}"
+                shadow = Replica.create(engine, shadows.spec(decided, queue))
+                with ExitStack() as withdrawal:
+                    withdrawal.callback(_delete_queues, wanted.client_amqp_url, queue)
+                    withdrawal.callback(shadow.withdraw)
+                    shadow.start()
+                    shadow.await_ready()
+                    with Broker(wanted.client_amqp_url) as broker:
+                        seen = shadows.compare(broker, serving, queue, seconds, self.progress)
+            facts["outcome"] = seen.line
+        return seen
+
     @contextmanager
     def _recorded(self, what: str, wanted: Deployment) -> Iterator[dict[str, Any]]:
         """The audit log gets what came of it, and nothing secret."""
@@ -242,8 +288,12 @@ def _ports(engine: Engine) -> frozenset[int]:
 
 def _discard(engine: Engine, candidate: Container, client_amqp_url: str) -> None:
     engine.remove(candidate.id)
+    _delete_queues(client_amqp_url, candidate.environment["RPC_QUEUE"])
+
+
+def _delete_queues(client_amqp_url: str, queue: str) -> None:
     with Broker(client_amqp_url) as broker:
-        smoke.delete_queues(broker, candidate.environment["RPC_QUEUE"])
+        smoke.delete_queues(broker, queue)
 
 
 def resolve(version: str, repository: str, registry_address: str) -> Reference:

@@ -79,9 +79,9 @@ def plan(
 ) -> Plan:
     """Decide how to get from ``containers`` (all of this deployment's, of any role) to ``wanted``.
 
-    ``generation`` keeps the new containers apart from the old ones, in names and labels. ``action`` is ``deploy`` or
-    ``rollback``: what a later rollback makes of it, should it be cut off. ``taken``: ports of the host's that other
-    replicas use.
+    ``generation`` keeps the new containers apart from the old ones, in names and labels. ``action`` is ``deploy``,
+    ``rollback`` or ``shadow``: what a later rollback makes of it, should it be cut off. ``taken``: ports of the host's
+    that other replicas use.
     """
     running = Running.of(containers)
     labels = {DEPLOYMENT: wanted.name, REFERENCE: str(wanted.image), GENERATION: generation, ACTION: action}

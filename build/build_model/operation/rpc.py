@@ -173,6 +173,22 @@ class Broker:
                 return None
             self._connection.sleep(0.1)
 
+    def glimpse(self, queue: str, seconds: float) -> Message | None:
+        """A copy of a message on its way through ``queue``, which goes on at once; None when none comes in ``seconds``.
+
+        It is taken and given back, and comes to the service as delivered again; one that already was is let pass.
+        """
+        with self._channel() as channel:
+            channel.basic_qos(prefetch_count=1)
+            for method, properties, body in channel.consume(queue, inactivity_timeout=seconds):
+                channel.cancel()
+                if method is None:
+                    return None
+                channel.basic_nack(method.delivery_tag, requeue=True)
+                given = {name: value for name, value in vars(properties).items() if value is not None}
+                return None if method.redelivered else Message(body, given.pop("headers", {}), given)
+        return None
+
     @contextmanager
     def holding(self, queue: str) -> Iterator[Held]:
         """Look at what is in ``queue``, and move or remove some of it."""

@@ -136,6 +136,7 @@ class Running:
                 groups.setdefault(one.labels.get(GENERATION) or one.labels.get(REFERENCE, one.name), []).append(one)
         found = [Generation.of(group) for group in groups.values()]
         generations = sorted((one for one in found if REFERENCE in one.newest.labels), key=lambda one: _age(one.newest))
+        generations = [one for one in generations if one.replicas or one.newest.labels.get(ACTION) != "shadow"]
         with_replicas = [one for one in generations if one.replicas]
         if not with_replicas:
             return None

@@ -1,0 +1,53 @@
+"""Manifests for other orchestrators."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from build_model import report
+from build_model.cli.options import ROOT, Json, RegistryAddress, Repository, reported
+from build_model.image import image
+from build_model.operation import render
+from build_model.operation.deploy import resolve
+
+KUBERNETES = ROOT / "deploy" / "kubernetes"
+
+group = typer.Typer(
+    help="Write manifests that run a version by its digest.", rich_markup_mode="markdown", no_args_is_help=True
+)
+
+
+@group.callback()
+def orchestrators() -> None:
+    """Write manifests that run a version by its digest."""  # without it Typer makes the one command the group
+
+
+@group.command(name="kubernetes")
+def render_kubernetes(
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="A version that the registry has.")],
+    registry: RegistryAddress,
+    repository: Repository = image.REPOSITORY,
+    folder: Annotated[
+        Path,
+        typer.Option(
+            "--from",
+            metavar="DIR",
+            help="The kustomization to take.",
+            show_default="deploy/kubernetes",
+            exists=True,
+            file_okay=False,
+        ),
+    ] = KUBERNETES,
+    as_json: Json = False,
+) -> None:
+    """Write Kubernetes manifests to standard output: `build-model render kubernetes 1.1.0 | kubectl apply -f -`."""
+    with reported(as_json=as_json):
+        wanted = resolve(version, repository, registry)
+        manifests = render.kubernetes(wanted, folder)
+        if as_json:
+            report.print_object({"reference": str(wanted), "manifests": manifests})
+            return
+        print(manifests, end="")
