@@ -45,7 +45,7 @@ class Untranslatable(ClientError):
 
     Attributes:
         answer: what came: the fallback text, and who answered.
-        reason: ``x-error`` of the reply, such as ``empty``, ``no-letters``, ``too-long`` or ``unknown-script``.
+        reason: ``x-error`` of the reply, such as ``empty``, ``no-letters``, ``not-french`` or ``too-long``.
     """
 
     def __init__(self, answer: Answer) -> None:

@@ -20,8 +20,9 @@ CODE = Path(__file__).parent
 NETWORK = "network"  # the folder of the network, below ``CODE``
 # What decides a translation beside the network, where it is there.
 OUTSIDE = (
-    *("search.py", "segment.py", "layout.py", "abbreviations.py"),
-    *("spans.py", "numbers.py", "carried.py"),
+    *("search.py", "segment.py", "layout.py", "wordlists.py", "lexicon.bin"),
+    *("spans.py", "numbers.py", "carried.py", "names.py"),
+    *("reading.py", "language.py", "lexicon.py", "spelling.py"),
 )
 
 _WAY_OUT = (

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from model.abbreviations import MAY_END, MAY_END_BEFORE_START, OPEN, STARTS
 from model.layout import parts
 from model.spans import MOST, Span, find, mask, restore
+from model.wordlists import MAY_END, MAY_END_BEFORE_START, OPEN, STARTS
 
 LONGEST_WORDS: Final = (
     40  # a sentence of the training text has 16 words at the 99th percentile; far past that, the model drifts
@@ -71,12 +71,12 @@ def segment(text: str, *, slots: bool = True) -> Segmented:
     between = [""]
     for kept, body in parts(text):
         between[-1] += kept
-        spans = find(body)
+        spans = find(body) if slots else _as_typed(find(body))
         for start, end in _pieces(body, spans):
             before, inside, after = _peel(body, start, end, [span for span in spans if start <= span.start < end])
             between[-1] += before
             if inside is not None:
-                sentences.append(inside if slots else Sentence(restore(inside.text, _as_typed(inside.spans))))
+                sentences.append(inside if slots else Sentence(restore(inside.text, inside.spans)))
                 between.append(after)
     return Segmented(tuple(sentences), tuple(between))
 
@@ -196,7 +196,7 @@ def _peel(body: str, start: int, end: int, spans: Sequence[Span]) -> tuple[str, 
     letters = text
     for span in reversed(inner):
         letters = letters[: span.start] + letters[span.end :]
-    if not any(character.isalpha() for character in letters):
+    if sum(map(str.isalpha, letters)) < (1 if inner else 2):  # "K" says nothing
         return _told(text, inner), None, ""
     first, last = 0, len(text)
     while True:

@@ -11,11 +11,12 @@ from torch import Tensor
 
 from model.checkpoint import Checkpoint, load_checkpoint
 from model.errors import GoldenMismatch
+from model.lexicon import Lexicon
 from model.network import fast
 from model.network.normalize import normalize
 from model.network.vocabulary import Lang
+from model.reading import Reader
 from model.search import BEAM, pad, search
-from model.segment import segment
 
 Search = Callable[[Tensor], list[list[int]]]
 """Source ids ``(batch, source_length)`` to the hypothesis of each row."""
@@ -29,11 +30,14 @@ class Translation:
 
     Attributes:
         text: the translation; empty where there is an error.
-        error: why there is none: ``empty``, ``no-letters``, ``unknown-script`` or ``too-long``; else None.
+        error: why there is none: ``empty``, ``no-letters``, ``unknown-script``, ``not-french`` or ``too-long``; else
+            None.
+        corrected: the text that was translated, where a slip in the one that came was mended.
     """
 
     text: str
     error: str | None = None
+    corrected: str | None = None
 
 
 class Translator:
@@ -50,6 +54,7 @@ class Translator:
 
     def __init__(self, checkpoint: Checkpoint, *, beam: int = BEAM) -> None:
         self._langs = checkpoint.langs
+        self._reader = Reader(Lexicon.load(), slots=False)
         self._search: Search
         if beam == 1 and fast.is_for(checkpoint.manifest):
             self._search = fast.greedy_search(checkpoint.model)
@@ -76,14 +81,16 @@ class Translator:
     def translate(self, texts: Sequence[str], *, max_characters: int | None = None) -> list[Translation]:
         """The translation of each text, in order; a text may hold several sentences and lines."""
         errors = [untranslatable(text, max_characters) for text in texts]
-        segmented = [
-            segment(text if error is None else "", slots=False) for text, error in zip(texts, errors, strict=True)
-        ]
-        sentences = [normalize(sentence.text) for text in segmented for sentence in text.sentences]
+        readings = [self._reader.read(text if error is None else "") for text, error in zip(texts, errors, strict=True)]
+        sentences = [normalize(sentence.text) for reading in readings for sentence in reading.sentences]
         translated = translate_sentences(self._search, self._langs, sentences)
         remaining = iter(translated)
-        joined = [text.join([next(remaining) for _ in text.sentences]) for text in segmented]
-        return [Translation(text if error is None else "", error) for text, error in zip(joined, errors, strict=True)]
+        answers = []
+        for reading, refused in zip(readings, errors, strict=True):
+            text = reading.join([next(remaining) for _ in reading.sentences])
+            error = refused or (None if reading.french else "not-french")
+            answers.append(Translation("" if error else text, error, None if error else reading.corrected))
+        return answers
 
     def self_test(self) -> None:
         """Translates the golden sentences.

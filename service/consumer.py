@@ -251,7 +251,7 @@ class Consumer:
             elif result.error:
                 self._answer(entry, self._replies.fallback(entry.delivery, result.error), result.error)
             else:
-                self._answer(entry, self._replies.translation(entry.delivery, result.text), "ok")
+                self._answer(entry, self._replies.translation(entry.delivery, result.text, result.corrected), "ok")
         self._send_publications()
         self._advance()
 

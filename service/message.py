@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 FALLBACK = "Could not translate. Try 'Je vais dormir.'"
+LONGEST_HEADER = 8_000  # characters: headers travel in one frame, and a client may have made it small
 TRANSIENT, PERSISTENT = 1, 2  # AMQP's delivery modes
 MOST_ATTEMPTS = 5  # so many deliveries of one message may end with the process
 DIRECT_REPLY_TO = "amq.rabbitmq.reply-to"  # of the pseudo-queue; the broker appends who asked
@@ -110,9 +111,11 @@ class Replies:
     def __init__(self, version: str, architecture: str) -> None:
         self._who = {"x-model-version": version, "x-architecture": architecture}
 
-    def translation(self, delivery: Delivery, text: str) -> Message:
-        """The reply that holds the translation."""
-        return _reply(delivery, text, self._who)
+    def translation(self, delivery: Delivery, text: str, corrected: str | None = None) -> Message:
+        """The reply that holds the translation; ``x-corrected`` says what was translated, where slips were mended."""
+        if corrected is None or len(corrected) > LONGEST_HEADER:
+            return _reply(delivery, text, self._who)
+        return _reply(delivery, text, self._who | {"x-corrected": corrected})
 
     def fallback(self, delivery: Delivery, reason: str) -> Message:
         """The reply to what wasn't translated, ``reason`` in its header ``x-error``."""

@@ -12,7 +12,6 @@ from build_model.report import silent
 
 FILES = """
 model/__init__.py
-model/abbreviations.py
 model/carried.py
 model/checkpoint.py
 model/checkpoint/eng.lang.json
@@ -22,18 +21,25 @@ model/checkpoint/manifest.json
 model/checkpoint/weights.safetensors
 model/errors.py
 model/fingerprint.py
+model/language.py
 model/layout.py
+model/lexicon.bin
+model/lexicon.py
+model/names.py
 model/network/__init__.py
 model/network/architecture.py
 model/network/fast.py
 model/network/normalize.py
 model/network/vocabulary.py
 model/numbers.py
+model/reading.py
 model/search.py
 model/segment.py
 model/spans.py
+model/spelling.py
 model/translator.py
 model/url.py
+model/wordlists.py
 service/__init__.py
 service/__main__.py
 service/batcher.py

@@ -27,6 +27,12 @@ def test_a_request_gets_its_translation(serving: Service, client: Client) -> Non
     assert reply.properties.headers == {"x-model-version": "9.8.7", "x-architecture": "0123abcd" * 8}
 
 
+def test_a_reply_says_what_was_translated_where_a_slip_was_mended(serving: Service, client: Client) -> None:
+    reply = client.ask("Je vais formir.")
+    assert reply.text == "JE VAIS DORMIR."
+    assert reply.properties.headers["x-corrected"] == "Je vais dormir."
+
+
 def test_a_binary_correlation_id_is_echoed(serving: Service, client: Client) -> None:
     assert client.ask("a", correlation_id=b"\xff\x00\xfe").properties.correlation_id == b"\xff\x00\xfe"
 

@@ -86,7 +86,7 @@ def test_a_file_that_is_no_python_is_named(checkpoint: Path, code: Path) -> None
         verify(checkpoint, code)
 
 
-@pytest.mark.parametrize("name", MEANING)
+@pytest.mark.parametrize("name", [name for name in MEANING if name.endswith(".py")])
 def test_comments_docstrings_blank_lines_and_line_ends_dont_count(checkpoint: Path, code: Path, name: str) -> None:
     path = code / name
     text = path.read_text(encoding="utf-8")

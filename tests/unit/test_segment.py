@@ -11,6 +11,8 @@ CASES = {
     "one sentence": [
         ("Je vais dormir.", "‹Je vais dormir.›"),
         ("je vais dormir .", "‹je vais dormir .›"),
+        ("K", "K"),
+        ("à 9h", "‹à ⟦n1⟧›"),
         ("anticonstitutionnellement", "‹anticonstitutionnellement›"),
         ("  Bonjour !  ", "  ‹Bonjour !›  "),
         ("Je  vais   dormir.", "‹Je vais dormir.›"),

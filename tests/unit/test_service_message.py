@@ -137,6 +137,12 @@ def test_a_translation_goes_to_reply_to_with_the_correlation_id() -> None:
     assert reply.properties["headers"] == WHO
 
 
+def test_a_reply_says_what_was_translated_where_a_slip_was_mended() -> None:
+    headers = REPLIES.translation(delivery(), "I'm going to sleep.", "Je vais dormir.").properties["headers"]
+    assert headers == WHO | {"x-corrected": "Je vais dormir."}
+    assert REPLIES.translation(delivery(), "Hello", "é" * 8_001).properties["headers"] == WHO  # one frame holds them
+
+
 @pytest.mark.parametrize(("asked", "answered"), [(2, 2), (1, 1), (None, 1)])
 def test_a_reply_is_persistent_as_the_request_was(asked: int | None, answered: int) -> None:
     assert REPLIES.translation(delivery(delivery_mode=asked), "Hello").properties["delivery_mode"] == answered

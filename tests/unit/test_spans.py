@@ -117,6 +117,7 @@ def test_the_words_around_a_number_decide_what_it_is(text: str, targets: list[st
         "45-7781-B",
         "BX-300",
         "4519A",
+        "7730-C",
         "INC0048213",
         "12bis",
         "NV 482",

@@ -70,7 +70,17 @@ def test_no_texts_are_no_answers(translator: Translator) -> None:
 
 
 def test_an_endless_word_is_answered_too(translator: Translator) -> None:
-    assert translator.translate(["a" * 4000])[0].error is None
+    assert translator.translate(["non" * 1500])[0].error in (None, "not-french")
+    assert translator.translate(["Je dis que je ne sais pas " + "non" * 1500])[0].error is None
+
+
+def test_a_slip_is_mended_and_what_is_not_french_says_so(translator: Translator) -> None:
+    typed, meant, german = translator.translate(
+        ["Je vais formir.", "Je vais dormir.", "Wann kommt mein Paket endlich an?"]
+    )
+    assert (typed.text, typed.corrected) == (meant.text, "Je vais dormir.")
+    assert meant.corrected is None
+    assert (german.text, german.error) == ("", "not-french")
 
 
 @pytest.mark.parametrize(

@@ -211,6 +211,9 @@ def translate(
     ] = None,
     queue: Queue = QUEUE,
     timeout: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="How long to wait for the answers.")] = 30.0,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Say on standard error what was mended, how sure, or why not.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Translate: over the queue with --amqp-url, or here with --checkpoint."""
@@ -228,6 +231,19 @@ def translate(
             return
         for answer in answers:
             print(answer.text)
+            if verbose:
+                for said in _remarks(answer):
+                    typer.echo(said, err=True)
+
+
+def _remarks(answer: Answer) -> list[str]:
+    """What there is to say of an answer beside its text."""
+    told = [
+        f"not translated: {answer.error}" if answer.error else "",
+        f"read as: {answer.corrected}" if answer.corrected else "",
+    ]
+    told.append("" if answer.score is None else f"score: {answer.score:.2f}")
+    return [one for one in told if one]
 
 
 def _settings(pairs: list[str]) -> dict[str, str]:
@@ -285,6 +301,12 @@ def _translated_here(checkpoint: Path, texts: list[str]) -> list[Answer]:
 
     translator = Translator.load(checkpoint)
     return [
-        Answer(smoke.FALLBACK if one.error else one.text, translator.version, translator.architecture, one.error)
+        Answer(
+            smoke.FALLBACK if one.error else one.text,
+            translator.version,
+            translator.architecture,
+            one.error,
+            one.corrected,
+        )
         for one in translator.translate(texts)
     ]

@@ -14,6 +14,7 @@ from model.errors import ChecksumMismatch, DragomanError
 from model.fingerprint import GOLDEN, MANIFEST, Manifest, verify
 
 APPLICATION = PurePosixPath("opt/dragoman")
+CODE = frozenset({".py", ".bin"})  # the lexicon is as much code as what reads it
 CHECKPOINT = APPLICATION / "model" / "checkpoint"
 
 
@@ -97,7 +98,7 @@ def layers(artifact: Artifact, root: Path) -> Layers:
             )
         (code if name == GOLDEN else model)[str(CHECKPOINT / name)] = content
     for package in ("model", "service"):
-        sources = sorted((root / package).rglob("*.py"))
+        sources = sorted(path for path in (root / package).rglob("*") if path.suffix in CODE)
         if not sources:
             raise CodeMissing(f"No code below {root / package}. Run build-model from a clone of the repository.")
         code |= {str(APPLICATION / source.relative_to(root).as_posix()): source.read_bytes() for source in sources}

@@ -17,6 +17,7 @@ class Translation:
 
     text: str
     error: str | None = None
+    corrected: str | None = None
 
 
 class Translator:
@@ -51,4 +52,5 @@ class Translator:
                 raise ValueError(text)
             case ["kill", *_]:
                 os.kill(os.getpid(), signal.SIGKILL)
-        return Translation(text.upper())
+        mended = text.replace("formir", "dormir")
+        return Translation(mended.upper(), corrected=mended if mended != text else None)

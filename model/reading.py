@@ -1,0 +1,76 @@
+"""Reading: a French text on its way to the network: sentences, spelled right, with slots for what is carried over."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from model.language import is_french
+from model.lexicon import Lexicon
+from model.names import find_names
+from model.segment import Segmented, Sentence, segment
+from model.spans import Span, mask, restore
+from model.spelling import Speller
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What is translated of a text.
+
+    Attributes:
+        segmented: its sentences, and what stands between them.
+        french: whether it is worth translating.
+        corrected: the text with its slips mended, where there were any; else None.
+    """
+
+    segmented: Segmented
+    french: bool = True
+    corrected: str | None = None
+
+    @property
+    def sentences(self) -> tuple[Sentence, ...]:
+        """What the network reads; nothing where it isn't French."""
+        return self.segmented.sentences if self.french else ()
+
+    def join(self, translations: Sequence[str]) -> str:
+        """The text with the translations of ``sentences`` in their places."""
+        return self.segmented.join(translations) if self.french else ""
+
+
+class Reader:
+    """Reads texts.
+
+    Args:
+        slots: whether the network has slots; where it hasn't, it spells everything itself.
+    """
+
+    def __init__(self, lexicon: Lexicon, *, slots: bool) -> None:
+        self._lexicon, self._speller, self._slots = lexicon, Speller(lexicon), slots
+
+    def read(self, text: str) -> Reading:
+        """The sentences of any text."""
+        segmented = segment(text)
+        found = [sentence.text for sentence in segmented.sentences]
+        if not is_french(found, self._lexicon):
+            return Reading(segmented, french=False)
+        spelled = [self._speller.correct(sentence) for sentence in found]
+        corrected = None
+        if spelled != found:
+            typed = [
+                restore(sentence, _as_typed(was.spans))
+                for sentence, was in zip(spelled, segmented.sentences, strict=True)
+            ]
+            corrected = replace(segmented, sentences=tuple(Sentence(sentence) for sentence in typed)).join(typed)
+        sentences = tuple(
+            self._named(sentence, was.spans) for sentence, was in zip(spelled, segmented.sentences, strict=True)
+        )
+        return Reading(replace(segmented, sentences=sentences), corrected=corrected)
+
+    def _named(self, text: str, spans: tuple[Span, ...]) -> Sentence:
+        """The sentence with slots for its names too; without any where the network has none."""
+        if not self._slots:
+            return Sentence(restore(text, _as_typed(spans)) if spans else text)
+        masked, names = mask(text, find_names(text, self._lexicon))
+        return Sentence(masked, (*spans, *names))
+
+
+def _as_typed(spans: tuple[Span, ...]) -> list[Span]:
+    return [replace(span, target=span.text) for span in spans]

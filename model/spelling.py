@@ -1,0 +1,228 @@
+"""Spelling: a word that no lexicon has is replaced by one that is meant, where its neighbours agree.
+
+Candidates are words one slip away: keys beside each other, letters left out, doubled or swapped, accents, an apostrophe
+or a space left out, letters that sound alike. Among them and the word as it stands decides how common each is beside
+its neighbours, less what its slip costs. Words that are right are replaced only by one that sounds the same and fits
+far better: ``on mange quoi se soir``. Names, capitals inside a sentence and what is carried over stay.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import pairwise
+from typing import Final
+
+from model.lexicon import TOKEN, Lexicon, fold, typed
+from model.wordlists import ALIKE, HABITS
+
+# What slips cost, in powers of two.
+ACCENT, APOSTROPHE, DOUBLED, SOUND, SWAPPED, NEAR, LEFT_OUT, ADDED, OTHER, FIRST = (
+    *(1.0, 1.0, 3.0, 4.0, 4.5),
+    *(6.0, 6.0, 6.5, 9.0, 2.0),
+)
+UNKNOWN: Final = -34.0  # the logarithm of a word's chance that no lexicon has, beside its neighbours
+UNKNOWN_NAME: Final = -26.0  # the same of a word with a capital at the beginning of a sentence
+LONGER: Final = 1.5  # by how much less each letter from the sixth on makes another word likely to be near by chance
+BACK_OFF: Final = 2.0
+OFTEN: Final = 2.5  # how often two words were seen where the mute end of a right one is replaced
+REAL_WORD: Final = 7.4  # by how much a word that sounds the same has to fit better than one that is right
+
+_ROWS = (("azertyuiop", "qsdfghjklm", "wxcvbn"), ("qwertyuiop", "asdfghjkl", "zxcvbnm"))
+_VOWELS = "aeiouyh"
+_ELIDES = ("j", "l", "d", "n", "m", "t", "s", "c", "qu")
+_SOUNDS = (
+    *(("ph", "f"), ("qu", "k"), ("c", "k"), ("c", "ss"), ("s", "ss"), ("s", "z"), ("s", "c"), ("g", "j"), ("ge", "j")),
+    *(("au", "o"), ("eau", "o"), ("eau", "au"), ("ai", "e"), ("ei", "e"), ("ai", "ei"), ("er", "e"), ("ez", "e")),
+    *(("et", "e"), ("ain", "in"), ("ein", "in"), ("en", "an"), ("em", "am"), ("im", "in"), ("om", "on"), ("y", "i")),
+    *(("oi", "oa"), ("gu", "g"), ("tion", "sion"), ("th", "t"), ("ch", "sh"), ("h", ""), ("er", "ez"), ("ill", "y")),
+)
+_PLURAL: Final = frozenset(("mes", "tes", "ses", "nos", "vos", "des", "ces", "deux", "trois", "plusieurs", "quelques"))
+_AUXILIARIES: Final = frozenset(
+    ("ai", "as", "a", "avons", "avez", "ont", "suis", "es", "est", "sommes", "êtes", "sont", "été", "avait", "était")
+)
+_FINITE = re.compile(r"(.{2,}(?:i(?=[ts])|u(?=t)))[ts]$")
+
+
+def _changed(text: str, changes: list[tuple[re.Match[str], str]]) -> str:
+    parts, at = [], 0
+    for token, better in changes:
+        parts += [text[at : token.start()], better]
+        at = token.end()
+    return "".join([*parts, text[at:]])
+
+
+class Speller:
+    """Corrects sentences with a lexicon."""
+
+    def __init__(self, lexicon: Lexicon) -> None:
+        self._lexicon = lexicon
+        self._candidates = lru_cache(maxsize=10_000)(self._find_candidates)
+        self._chance = lru_cache(maxsize=100_000)(self._find_chance)
+        self._alike: dict[str, list[str]] = {}
+        for one, other in ALIKE:
+            self._alike.setdefault(one, []).append(other)
+            if fold(other) != fold(one):
+                self._alike.setdefault(other, []).append(one)
+
+    def correct(self, text: str) -> str:
+        """The sentence with its slips mended; itself where there is none."""
+        if text.isupper():
+            return text
+        tokens = list(TOKEN.finditer(text))
+        words = [typed(token[0]) for token in tokens]
+        changes: list[tuple[re.Match[str], str]] = []
+        for place, (token, word) in enumerate(zip(tokens, words, strict=True)):
+            if word[0] == "⟦" or word[-1] == "'":
+                continue
+            capital = token[0][0].isupper()
+            if capital and (token[0][1:2].isupper() or (place and not self._begins(text, tokens, place))):
+                continue
+            before, after = words[place - 1] if place else "", words[place + 1] if place + 1 < len(words) else ""
+            better = self._better(word, before, after, capital=capital)
+            if better is not None and better != word:
+                changes.append((token, better[0].upper() + better[1:] if capital else better))
+                words[place] = re.split("[ ']", typed(better))[-1]
+        return _changed(text, changes) if changes else text
+
+    def _begins(self, text: str, tokens: list[re.Match[str]], place: int) -> bool:
+        """Whether a word begins a sentence, or goes on with an elided word that does."""
+        between = text[tokens[place - 1].end() : tokens[place].start()]
+        return any(mark in between for mark in ".!?")
+
+    def _better(self, word: str, before: str, after: str, *, capital: bool) -> str | None:
+        """What is meant by a word between two others."""
+        lexicon = self._lexicon
+        if word in lexicon:
+            return self._sounds_alike(word, before, after)
+        if word in HABITS:
+            return HABITS[word]
+        joined = word.replace("-", "")
+        if joined != word and all(part in lexicon for part in word.split("-")):
+            return joined if joined in lexicon.ids else None
+        if len(word) < 3:
+            return None
+        least = UNKNOWN_NAME if capital else UNKNOWN
+        best, most = None, least - LONGER * max(0, len(word) - 5)
+        foreign = word in lexicon.foreign
+        for candidate, cost in self._candidates(word):
+            if (foreign and cost > DOUBLED) or (capital and candidate.capitalize() in lexicon.names):
+                continue
+            score = self._fit(candidate, before, after) - cost
+            if score > most:
+                best, most = candidate, score
+        return best
+
+    def _sounds_alike(self, word: str, before: str, after: str) -> str | None:
+        """A right word that sounds like a right word, and was far oftener seen between these two."""
+        others = self._alike.get(word)
+        if others is None:
+            return self._other_end(word, before)
+        if before == "tu" and word == "a":
+            return "as"
+        if before[-1:] == "'":
+            return None
+        best, most = None, self._fit(word, before, after) + REAL_WORD
+        for other in others:
+            score = self._fit(other, before, after)
+            if score > most:
+                best, most = other, score
+        return best
+
+    def _other_end(self, word: str, before: str) -> str | None:
+        """A plural or a participle that isn't heard, where the word before asks for one: ``mes parent``."""
+        if before in _PLURAL and word[-1] not in "sxz":
+            ends = [word + "s", word + "x"]
+        elif before in _AUXILIARIES and (stem := _FINITE.match(word)) is not None:
+            ends = [stem[1] + end for end in (("", "s") if word[-1] == "t" else ("t",))]
+        else:
+            return None
+        pair = self._lexicon.pair
+        best, most = None, OFTEN
+        if not pair(before, word):
+            for other in ends:
+                if pair(before, other) > most:
+                    best, most = other, pair(before, other)
+        return best
+
+    def _fit(self, candidate: str, before: str, after: str) -> float:
+        """The logarithm of the chance of a candidate, of one word or several, between two words."""
+        row = [before, *candidate.replace("'", "' ").split(" "), after]
+        return sum(self._chance(one, other) for one, other in pairwise(row))
+
+    def _find_chance(self, one: str, other: str) -> float:
+        """The logarithm of the chance that a word follows one."""
+        lexicon = self._lexicon
+        pair = lexicon.pair(one, other)
+        if pair > 0:
+            return pair - max(lexicon.count(one), pair)
+        return lexicon.count(other) - lexicon.total - BACK_OFF
+
+    def _find_candidates(self, word: str) -> tuple[tuple[str, float], ...]:
+        """What may be meant by a word that isn't known, with what the slip costs."""
+        found: dict[str, float] = {}
+        plain = fold(word)
+        by_fold = self._lexicon.by_fold
+        for spelled, cost in _slips(plain):
+            for known in by_fold.get(spelled, ()):
+                accents = (
+                    sum(a != b for a, b in zip(word, known, strict=False))
+                    if len(word) == len(known) and cost == 0
+                    else 0
+                )
+                total = cost + (
+                    ACCENT * min(accents, 2) if cost == 0 else 0.5 * (fold(known) != known and plain == word)
+                )
+                if total < found.get(known, 99.0):
+                    found[known] = total
+        for elided in _ELIDES:
+            rest = word[len(elided) :]
+            if word.startswith(elided) and len(rest) > 1 and fold(rest[0]) in _VOWELS:
+                for known in by_fold.get(fold(rest), ()):
+                    found.setdefault(f"{elided}'{known}", APOSTROPHE + (0.0 if known == rest else ACCENT))
+        for at in range(2, len(word) - 1):
+            one, other = word[:at], word[at:]
+            if other in self._lexicon.ids and one in self._lexicon.ids and self._lexicon.pair(one, other) > 4:
+                found.setdefault(f"{one} {other}", APOSTROPHE)
+        return tuple(found.items())
+
+
+def _near() -> dict[str, str]:
+    near: dict[str, set[str]] = {}
+    for rows in _ROWS:
+        for number, row in enumerate(rows):
+            for place, key in enumerate(row):
+                beside = near.setdefault(key, set())
+                beside.update(row[max(0, place - 1) : place] + row[place + 1 : place + 2])
+                if number + 1 < len(rows):
+                    beside.update(rows[number + 1][max(0, place - 1) : place + 1])
+                if number:
+                    beside.update(rows[number - 1][place : place + 2])
+    return {key: "".join(sorted(beside)) for key, beside in near.items()}
+
+
+_NEAR: Final = _near()
+_LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
+
+
+def _slips(word: str) -> Iterator[tuple[str, float]]:
+    """What may have been meant by a word without accents, with what the slip costs; the cheapest isn't always first."""
+    yield word, 0.0
+    for at in range(len(word) + 1):
+        head, tail = word[:at], word[at:]
+        first = FIRST if at == 0 else 0.0
+        if tail:
+            doubled = at > 0 and word[at - 1] == tail[0]
+            yield head + tail[1:], (DOUBLED if doubled else ADDED) + first
+        if len(tail) > 1 and tail[0] != tail[1]:
+            yield head + tail[1] + tail[0] + tail[2:], SWAPPED + first
+        for letter in _LETTERS:
+            doubled = letter in (head[-1:], tail[:1])
+            yield head + letter + tail, (DOUBLED if doubled else LEFT_OUT) + first
+            if tail:
+                yield head + letter + tail[1:], (NEAR if letter in _NEAR.get(tail[0], "") else OTHER) + first
+    for one, other in _SOUNDS:
+        for old, new in ((one, other), (other, one)):
+            at = word.find(old) if old else -1
+            while at >= 0:
+                yield word[:at] + new + word[at + len(old) :], SOUND
+                at = word.find(old, at + 1)

@@ -1,0 +1,186 @@
+"""A French text on its way to the network: known for what it is, spelled right, its names carried over."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model.lexicon import Lexicon
+from model.reading import Reader
+
+
+@pytest.fixture(scope="module")
+def lexicon() -> Lexicon:
+    return Lexicon.load()
+
+
+@pytest.fixture(scope="module")
+def reader(lexicon: Lexicon) -> Reader:
+    return Reader(lexicon, slots=True)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("Je vais formir.", "Je vais dormir."),
+        ("Elle habtie à Paris.", "Elle habite à Paris."),
+        ("Il mange du chocolta.", "Il mange du chocolat."),
+        ("J'ai achetté du pain.", "J'ai acheté du pain."),
+        ("Tu as vu mes chausettes ?", "Tu as vu mes chaussettes ?"),
+        ("Le chein dort.", "Le chien dort."),
+        ("Mon frere est a l'hopital.", "Mon frère est à l'hôpital."),
+        ("Je nai pas faim.", "Je n'ai pas faim."),
+        ("Jhabite ici.", "J'habite ici."),
+        ("Je suis daccord.", "Je suis d'accord."),
+        ("jai faim", "j'ai faim"),
+        ("Quesque tu veux ?", "Qu'est-ce que tu veux ?"),
+        ("Je pars parceque je suis fatigué.", "Je pars parce que je suis fatigué."),
+        ("Bonjuor !", "Bonjour !"),
+        ("Il y a de la niege.", "Il y a de la neige."),
+        ("Cette farmacie est fermée.", "Cette pharmacie est fermée."),
+        ("Donne-moi le telephone.", "Donne-moi le téléphone."),
+        ("Mes parent dorment.", "Mes parents dorment."),
+        ("Il est partit hier.", "Il est parti hier."),
+    ],
+)
+def test_a_slip_is_mended(reader: Reader, typed: str, meant: str) -> None:
+    assert reader.read(typed).corrected == meant
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Le hongre est dans son box.",
+        "Un courlis chante.",
+        "Elle mange une mirabelle.",
+        "Jörg et Anneke arrivent ce soir.",
+        "Zbigniew a réparé la chaudière.",
+        "Nous avons dormi à Kerlouan.",
+        "Monsieur Quéméneur vend son voilier.",
+        "Est-ce que tu viens ? Oui, je viens.",
+        "Il a 3 chats, MAX_SIZE et {name}.",
+        "LE TRAIN EST EN RETARD",
+        "Ses amis et ces gens sont là où tu es.",
+        "On a faim et ils ont soif.",
+        "Elle va à la plage, il a la clé.",
+        "Je l'ai vue hier, elle est très âgée.",
+        "C'est un logiciel open source.",
+        "Mes parents mangent des crêpes.",
+        "Qu'il fasse beau ou non, on ira.",
+    ],
+)
+def test_what_is_right_stays(reader: Reader, text: str) -> None:
+    assert reader.read(text).corrected is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Please send me the invoice before Friday.",
+        "Where is the nearest station?",
+        "Wann kommt mein Paket endlich an?",
+        "Ich habe heute keine Zeit.",
+        "¿Dónde está la parada del autobús?",
+        "No tengo tiempo para esto.",
+        "Dove posso comprare un biglietto?",
+        "Onde fica a estação?",
+        "Waar is het station?",
+        "qsdfghj wxcvbn qsdlkj",
+        "asdfasdf jkljkl",
+        "for (let i = 0; i < 10; i++) { console.log(i); }",
+        "SELECT * FROM users WHERE id = 1;",
+        "def add(first, second): return first + second",
+        '{"id": 4471, "status": "ok", "retry": false}',
+    ],
+)
+def test_what_is_not_french_is_known(reader: Reader, text: str) -> None:
+    assert not reader.read(text).french
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ok",
+        "Taxi !",
+        "anticonstitutionnellement",
+        "Claire Dupont",
+        "Wojtek",
+        "slt cv ?",
+        "desole jai pas vu ton message hier soir",
+        "Hello, je suis en retard, sorry, see you soon!",
+        "non " * 60,
+        "Le parking est full.",
+        "C'est du marketing.",
+        "L'addition, s'il vous plaît.",
+        "https://exemple.fr",
+        "12 h 30",
+        "Je vais au meeting.",
+        "Livraison impossible : adresse incomplète.",
+    ],
+)
+def test_french_gets_the_benefit_of_the_doubt(reader: Reader, text: str) -> None:
+    assert reader.read(text).french
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("Peux-tu donner à Chen Wei la clé ?", ["Chen Wei"]),
+        ("Wojtek a réparé la chaudière.", ["Wojtek"]),
+        ("Je suis chez Mme Traoré à Embrun.", ["Traoré", "Embrun"]),
+        ("Nous allons de Briançon à Gap.", ["Briançon", "Gap"]),
+        ("Le garage Kermarrec Immobilier est fermé.", ["Kermarrec Immobilier"]),
+        ("L'hôtel Les Mimosas est plein.", ["Les Mimosas"]),
+        ("Giorgia du salon Mèches & Co est là.", ["Giorgia", "Mèches & Co"]),
+        ("Karim et Maëlle ont vendu le kWh.", ["Karim", "Maëlle", "kWh"]),
+        ("La société Ferreira & Filhos est là.", ["Ferreira & Filhos"]),
+        ("Nous partons pour Londres à Noël.", []),
+        ("Les Français aiment le pain.", []),
+        ("Bonjour Monsieur, je parle à Madame Roy.", ["Roy"]),
+        ("JE SUIS FATIGUÉ", []),
+        ("Répondez OUI ou NON.", []),
+        ("Je vais dormir. Demain aussi.", []),
+    ],
+)
+def test_names_are_carried_over_unless_they_have_another_in_english(
+    reader: Reader, text: str, names: list[str]
+) -> None:
+    spans = [span for sentence in reader.read(text).segmented.sentences for span in sentence.spans]
+    assert [span.text for span in spans if span.kind == "p"] == names
+
+
+def test_the_correction_is_the_text_that_is_translated(reader: Reader) -> None:
+    reading = reader.read("- Je vais formir à 14h30 😀\n- Merci.")
+    assert reading.corrected == "- Je vais dormir à 14h30 😀\n- Merci."
+    assert [sentence.text for sentence in reading.segmented.sentences] == ["Je vais dormir à ⟦n1⟧", "Merci."]
+
+
+def test_a_network_without_slots_reads_names_and_numbers(lexicon: Lexicon) -> None:
+    (sentence,) = Reader(lexicon, slots=False).read("Je vais formir à Kerlouan à 14h30.").segmented.sentences
+    assert sentence.text == "Je vais dormir à Kerlouan à 14h30."
+    assert sentence.spans == ()
+
+
+_WORDS = (
+    "je",
+    "vais",
+    "à",
+    "Kerlouan",
+    "formir",
+    "Tom",
+    "14h30",
+    "😀",
+    "{n}",
+    "https://exemple.fr",
+    "⟦n1⟧",
+    "a@b.fr",
+    "3,5 €",
+)
+
+
+@given(st.lists(st.sampled_from(_WORDS), max_size=30).map(" ".join))
+def test_every_span_has_one_slot(reader: Reader, text: str) -> None:
+    reading = reader.read(text)
+    replies = [sentence.text for sentence in reading.segmented.sentences]
+    reply = reading.segmented.join(replies)
+    for carried in ("Kerlouan", "😀", "{n}", "https://exemple.fr", "⟦n1⟧", "a@b.fr"):
+        assert reply.count(carried) == text.count(carried)
