@@ -135,7 +135,7 @@ class Swarm:
     def put(self, spec: ServiceSpec) -> None:
         """Create the service, or update it to ``spec``: a new task is healthy before an old one ends, and what fails
         within ``monitor_seconds`` of its start takes the whole update back."""
-        options = _options(spec)
+        options = options_of(spec)
         with translated(f"put the service {spec.name}"):
             named = self._services.list(filters={"name": spec.name})
             existing = [one for one in named if one.name == spec.name]
@@ -150,7 +150,8 @@ class Swarm:
             self._services.get(name).remove()
 
 
-def _options(spec: ServiceSpec) -> dict[str, Any]:
+def options_of(spec: ServiceSpec) -> dict[str, Any]:
+    """What the SDK is told of ``spec``, beside its image."""
     file, secret_id, secret_name = spec.secret
     step: dict[str, Any] = {
         "parallelism": 1,

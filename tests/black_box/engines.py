@@ -6,12 +6,12 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from images import missing
 
-from build_model.engine import Engine, EngineUnavailable
+from build_model.engine import Engine, EngineFailed, EngineUnavailable
 
 START_SECONDS = 60
 
@@ -34,11 +34,15 @@ def second_engine(folder: Path, bridge: str, subnet: str) -> Iterator[Engine]:
         engine = connected(socket, process, folder)
         yield engine
         for container in engine.containers({}):
-            engine.remove(container.id)
+            with suppress(EngineFailed):  # the swarm is removing it already
+                engine.remove(container.id)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
         subprocess.run([ip, "link", "delete", bridge], check=True)
+        for line in Path("/proc/mounts").read_text().splitlines():
+            if line.split()[1].startswith(f"{folder}/"):  # namespaces that it leaves
+                subprocess.run(["umount", line.split()[1]], check=False)
 
 
 def connected(socket: str, process: subprocess.Popen[bytes], folder: Path) -> Engine:

@@ -102,7 +102,7 @@ def compare(broker: Broker, serving: str, shadow: str, seconds: float, progress:
     while (left := deadline - time.monotonic()) > 0:
         began = time.monotonic()
         message = broker.glimpse(serving, left)
-        text = _text(message) if message else None
+        text = copied(message) if message else None
         if text is not None:
             try:
                 (now,), now_seconds = _timed(broker, serving, text)
@@ -115,7 +115,7 @@ def compare(broker: Broker, serving: str, shadow: str, seconds: float, progress:
     return Report(tuple(pairs))
 
 
-def _text(message: Message) -> str | None:
+def copied(message: Message) -> str | None:
     """The text of a plain request; None for what would end a service, or isn't text: that is no matter of versions."""
     plain = message.properties.get("content_type", "text/plain").startswith("text/plain")
     encoding = message.properties.get("content_encoding", "utf-8").lower()
