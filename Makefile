@@ -58,10 +58,10 @@ demo: REPOSITORY := dragoman/demo-$(shell date +%Y%m%d-%H%M%S)
 demo: setup
 	deploy/local up
 	$(LOCAL) .venv/bin/build-model --version $(VERSION) --registry $$REGISTRY --repository $(REPOSITORY) --push
-	$(LOCAL) .venv/bin/build-model deploy $(VERSION) --name $(DEMO) --registry $$REGISTRY --repository $(REPOSITORY) --amqp-url $$CONTAINER_AMQP_URL --client-amqp-url $$AMQP_URL
+	$(LOCAL) .venv/bin/build-model deploy $(VERSION) --observe 2 --name $(DEMO) --registry $$REGISTRY --repository $(REPOSITORY) --amqp-url $$CONTAINER_AMQP_URL --client-amqp-url $$AMQP_URL
 	$(LOCAL) .venv/bin/build-model translate "Je vais dormir." --amqp-url $$AMQP_URL
 
 clean:
-	docker ps --all --quiet --filter label=dragoman.deployment=$(DEMO) | xargs --no-run-if-empty docker rm --force
+	docker ps --all --quiet --filter label=dragoman.deployment=$(DEMO) | xargs --no-run-if-empty docker rm --force --volumes
 	deploy/local down
 	rm -rf .venv tests/clients/node_modules .local artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -9,6 +9,7 @@ from proxy import Proxy
 from build_model.engine import Engine
 from build_model.operation import lock
 from build_model.operation.labels import DEPLOYMENT, ROLE
+from build_model.report import silent
 
 from .places import SENTENCE, Place, asking
 
@@ -107,3 +108,26 @@ def test_a_shadow_answers_copies_says_what_differs_and_changes_nothing(
     last = place.command("history").object["entries"][-1]
     assert (last["what"], last["outcome"]) == ("shadow", ran.object["line"])
     assert SENTENCE not in str(last)
+
+
+def test_old_images_go_but_not_what_runs_or_what_a_rollback_leads_to(
+    place: Place, released: Version, second: Version, engine: Engine
+) -> None:
+    prune = ("prune", "--keep", "1", "--repository", place.repository, "--json")
+    for version in ("1.0.0", "2.0.0"):
+        assert place.deploy(version).exit_code == 0
+    kept = {one["version"]: one["kept"] for one in place.build_model(*prune).object["images"]}
+    assert kept == {"2.0.0": "runs", "1.0.0": "a rollback leads to it"}
+
+    for container in engine.containers({DEPLOYMENT: place.name}):
+        engine.remove(container.id)
+    assert place.deploy("2.0.0").exit_code == 0
+    try:
+        would = place.build_model(*prune, "--dry-run").object["images"]
+        assert {one["version"]: one["kept"] for one in would} == {"2.0.0": "runs", "1.0.0": ""}
+        assert engine.image(released.reference) is not None
+        assert place.build_model(*prune).exit_code == 0
+        assert engine.image(released.reference) is None
+        assert place.ask(SENTENCE)[0].version == "2.0.0"
+    finally:
+        engine.pull(released.reference, silent())

@@ -23,12 +23,14 @@ def status(name: Name = DEPLOYMENT, host: Host = None, hosts: Hosts = None, as_j
     """Show which version runs, its replicas, what a rollback leads to, and who holds the lock."""
     with reported(as_json=as_json):
         found = []
-        for engine in engines(host, hosts):
+        reached = engines(host, hosts)
+        for engine in reached:
+            where = f" on {engine.host}" if len(reached) > 1 else ""
             running, others = deploying.Deployer.status(engine, name), deploying.Deployer.others(engine, name)
             found.append({"host": engine.host, **running.encode(), "others": others})
             if as_json:
                 continue
-            report.print_facts(f"{name}: {running.reference or 'nothing is deployed'}", running.facts())
+            report.print_facts(f"{name}{where}: {running.reference or 'nothing is deployed'}", running.facts())
             if running.replicas:
                 report.print_table(("replica", "version", "state", "restarts", "since"), running.rows())
             if others:
