@@ -145,6 +145,8 @@ def observe(new: Sequence[Replica], old: Sequence[Replica], seconds: float, prog
                 "What ran before goes on."
             )
         time.sleep(min(LOOK_SECONDS, max(0.0, began + seconds - now)))
+    if compared.old.answered >= LEAST_ANSWERS and not compared.new.answered:
+        progress.line("It was given nothing to answer, and not compared. Has the queue a single active consumer?")
     return compared
 
 
