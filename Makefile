@@ -4,16 +4,21 @@ TORCH_INDEX := https://download.pytorch.org/whl/cpu
 # What `deploy/local up` wrote: DOCKER_HOST, REGISTRY, AMQP_URL, CONTAINER_AMQP_URL.
 LOCAL := set -a && . ./.local/env && set +a &&
 
-.PHONY: setup lint test deploys faults bench soak profile demo clean
+.PHONY: setup lint test bare deploys faults bench soak profile demo clean
 
 setup: .venv/complete tests/clients/node_modules/.package-lock.json
 
-# Torch comes from pip's configured sources (a wheel folder, a mirror) when they have the CPU build, else from PyTorch's index.
-.venv/complete: pyproject.toml VERSION requirements/torch.txt requirements/dev.txt
+# What the demo and `build-model` need. Torch comes from pip's configured sources (a wheel folder, a mirror) when they have the CPU build, else from PyTorch's index.
+.venv/demo: pyproject.toml VERSION requirements/torch.txt requirements/demo.txt
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install --no-deps --no-compile -r requirements/torch.txt 2> .venv/torch.log || .venv/bin/pip install --no-deps --no-compile -r requirements/torch.txt --index-url $(TORCH_INDEX)
-	.venv/bin/pip install --quiet --no-deps --no-compile --require-hashes -r requirements/dev.txt
+	.venv/bin/pip install --quiet --no-deps --no-compile --require-hashes -r requirements/demo.txt
 	.venv/bin/pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+# All that a developer needs on top: training, linters, test clients.
+.venv/complete: .venv/demo requirements/dev.txt
+	.venv/bin/pip install --quiet --no-deps --no-compile --require-hashes -r requirements/dev.txt
 	touch $@
 
 # npm writes this file last.
@@ -21,16 +26,23 @@ tests/clients/node_modules/.package-lock.json: tests/clients/package-lock.json |
 	.venv/bin/npm ci --prefix tests/clients --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
 	touch $@
 
-lint: setup
-	.venv/bin/ruff check
-	.venv/bin/ruff format --check
-	.venv/bin/mypy
-	.venv/bin/mypy deploy/local
+LINT = .venv/bin/ruff check && .venv/bin/ruff format --check && .venv/bin/mypy && .venv/bin/mypy deploy/local
 
-test: lint
+lint: setup
+	$(LINT)
+
+# All of it runs, whatever fails; then what failed is said.
+test: setup
 	deploy/local up
-	$(LOCAL) .venv/bin/pytest --numprocesses 2 tests/unit tests/registry tests/service
-	$(LOCAL) .venv/bin/pytest -m "not long" tests/black_box tests/faults
+	@failed=; \
+	$(LINT) || failed="$$failed lint"; \
+	($(LOCAL) .venv/bin/pytest --numprocesses 2 tests/unit tests/registry tests/service) || failed="$$failed tests/unit-registry-service"; \
+	($(LOCAL) .venv/bin/pytest -m "not long" tests/black_box tests/faults) || failed="$$failed tests/black_box-faults"; \
+	[ -z "$$failed" ] || { echo "make test: failed:$$failed" >&2; exit 1; }
+
+# A Debian system in namespaces of its own, as root: `make demo` there from nothing, or RUN="make test".
+bare:
+	PYTHONPATH=build $(PYTHON) -m tests.bare $(if $(RUN),--run "$(RUN)")
 
 # What `make test` leaves out of tests/black_box: broken versions, deploys that are killed in every phase and under load,
 # a swarm, several engines. Half an hour.
@@ -55,7 +67,7 @@ DEMO := demo-$(shell pwd | sha256sum | cut -c1-6)
 
 # A repository name of its own each time: a version in the registry is never overwritten.
 demo: REPOSITORY := dragoman/demo-$(shell date +%Y%m%d-%H%M%S)
-demo: setup
+demo: .venv/demo
 	deploy/local up
 	$(LOCAL) .venv/bin/build-model --version $(VERSION) --registry $$REGISTRY --repository $(REPOSITORY) --push
 	$(LOCAL) .venv/bin/build-model deploy $(VERSION) --observe 2 --name $(DEMO) --registry $$REGISTRY --repository $(REPOSITORY) --amqp-url $$CONTAINER_AMQP_URL --client-amqp-url $$AMQP_URL

@@ -4,6 +4,9 @@ import sys
 
 from build_model import STOPPED
 
+OURS = ("build_model", "dragoman", "model")
+INSTALL = "Install it: `make setup` in a clone, else pip install 'dragoman[training]'."
+
 
 def main() -> None:
     """Runs the command line. Ctrl-C is one line from the first moment on: importing the rest takes a second."""
@@ -14,6 +17,11 @@ def main() -> None:
     except KeyboardInterrupt:
         print(f"Interrupted: {STOPPED}", file=sys.stderr)
         sys.exit(130)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in OURS:
+            raise
+        print(f"ToolsMissing: {error.name} isn't installed, which this command needs. {INSTALL}", file=sys.stderr)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

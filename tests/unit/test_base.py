@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from build_model.engine import Engine
-from build_model.image.base import BaseUnavailable, Source, make_base, root_tar, sources, trim
+from build_model.image.base import BaseUnavailable, make_base, root_tar, trim
+from build_model.image.debian import Source, sources
 from build_model.report import silent
 
 

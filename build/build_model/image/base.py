@@ -8,13 +8,14 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from build_model.engine import Engine, EngineFailed, Image, ImageMissing
+from build_model.image.debian import MIRROR, RELEASE, Source, host_sources, proxies
 from build_model.report import Progress
 from model.errors import DragomanError
 
@@ -23,10 +24,7 @@ DEFAULT = "python:3.11-slim-bookworm"
 DEBIAN = "dragoman/base:bookworm"
 """What `make` calls the image made here."""
 
-RELEASE = "bookworm"
 ARCHITECTURE = "amd64"
-MIRROR = "http://deb.debian.org/debian"
-"""Debian's own, for a host whose apt names none for the release; also what the finished image's apt is left with."""
 PACKAGES = ("python3", "ca-certificates")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -66,17 +64,6 @@ class Base:
     name: str
     image_id: str
     digest: str
-
-
-@dataclass(frozen=True)
-class Source:
-    """A line of apt's configuration: where ``suite`` (bookworm, bookworm-security ...) of Debian comes from."""
-
-    mirror: str
-    suite: str
-
-    def __str__(self) -> str:
-        return f"deb {self.mirror} {self.suite} main"
 
 
 def known_base(engine: Engine, reference: str | None) -> Base | None:
@@ -122,7 +109,7 @@ def make_base(engine: Engine, progress: Progress) -> Base:
             def report(line: str) -> None:
                 show("debootstrap", line.removeprefix("I: "), 0, 0)
 
-            _bootstrap(root, _sources(), report)
+            _bootstrap(root, host_sources(), report)
         trim(root)
         with root_tar(root) as tar:
             changes = (f"ENV PATH={PATH}", 'CMD ["python3"]')
@@ -131,31 +118,6 @@ def make_base(engine: Engine, progress: Progress) -> Base:
     if base is None:
         raise BaseUnavailable(f"The engine took {DEBIAN} and doesn't have it. Look into the engine's log.")
     return base
-
-
-def sources(targets: str) -> list[Source]:
-    """Debian's sources among apt's index targets, one `MIRROR SUITE COMPONENT` a line; `RELEASE` itself first."""
-    rows = (line.split() for line in targets.splitlines())
-    found = {
-        Source(mirror.rstrip("/"), suite)
-        for mirror, suite, component in rows
-        if component == "main" and suite.split("-")[0] == RELEASE and mirror.startswith(("http:", "https:"))
-    }
-    if not any(source.suite == RELEASE for source in found):
-        found = {Source(MIRROR, RELEASE)}
-    return sorted(found, key=lambda source: (source.suite, source.mirror))
-
-
-def _sources() -> list[Source]:
-    """As this host's apt is configured, in whatever form: apt is asked, not its files."""
-    form = "$(REPO_URI) $(RELEASE) $(COMPONENT)"
-    targets = subprocess.run(
-        ["apt-get", "indextargets", "--format", form, "Created-By: Packages"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return sources(targets.stdout)
 
 
 def _bootstrap(root: Path, found: list[Source], report: Callable[[str], None]) -> None:
@@ -173,7 +135,7 @@ def _bootstrap(root: Path, found: list[Source], report: Callable[[str], None]) -
 def _run(command: list[str], report: Callable[[str], None]) -> None:
     """Run ``command``, passing on each line it prints; BaseUnavailable with the last one when it fails."""
     line = ""
-    environment = {"PATH": PATH, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive", **_proxies(os.environ)}
+    environment = {"PATH": PATH, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive", **proxies(os.environ)}
     with subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -191,23 +153,6 @@ def _run(command: list[str], report: Callable[[str], None]) -> None:
             f"{DEBIAN} can't be made: `{' '.join(command)}` ended with {process.returncode}: {line}\n"
             "Check this machine's apt sources (`apt-get update`), or name another base image: --base-image REF."
         )
-
-
-def _proxies(environment: Mapping[str, str]) -> dict[str, str]:
-    """What names a proxy: in the environment, or else in apt's configuration."""
-    named = {
-        name: value for name, value in environment.items() if name.lower() in ("http_proxy", "https_proxy", "no_proxy")
-    }
-    if named:
-        return named
-    apt = subprocess.run(
-        ["apt-config", "--format", "%f=%v%n", "dump", "Acquire::http::Proxy"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    proxy = apt.stdout.strip().rpartition("=")[2]
-    return {"http_proxy": proxy, "https_proxy": proxy} if proxy else {}
 
 
 def trim(root: Path) -> None:
