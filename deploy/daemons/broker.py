@@ -16,6 +16,7 @@ from daemons.packages import install
 from daemons.process import free_port, listens, wait
 from daemons.started import Broker, Started
 
+ADDRESS = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"  # of a container that is in one network
 RABBITMQ_BIN = Path("/usr/lib/rabbitmq/bin")  # the wrappers in /usr/sbin insist on the host's own broker and its user
 
 
@@ -54,7 +55,7 @@ def ensure_broker(started: Started) -> Broker:
     port, password = free_port(5672), secrets.token_hex(16)
     environment = {"RABBITMQ_PORT": str(port), "RABBITMQ_PASSWORD": password}
     if container := compose_up(started, "rabbitmq", environment):
-        address, inner_port = docker("inspect", "--format", "{{.NetworkSettings.IPAddress}}", container), 5672
+        address, inner_port = docker("inspect", "--format", ADDRESS, container), 5672
     else:
         address, inner_port = start_rabbitmq(started, port, password), port
     user = f"amqp://dragoman:{password}"

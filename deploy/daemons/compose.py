@@ -1,13 +1,17 @@
 """Services of deploy/compose.yaml, where images can be pulled."""
 
+import hashlib
 from pathlib import Path
 
 from daemons import LocalError, say
-from daemons.process import START_SECONDS, last_line, run
+from daemons.cause import cause
+from daemons.process import START_SECONDS, run
 from daemons.started import Started
 
 FILE = Path(__file__).resolve().parent.parent / "compose.yaml"
-COMPOSE = ["docker", "compose", "--project-name", "dragoman", "--file", str(FILE)]
+# A project of its own for each clone: of two that share an engine, one would take the other's containers for its own.
+PROJECT = f"dragoman-{hashlib.sha256(str(FILE).encode()).hexdigest()[:6]}"
+COMPOSE = ["docker", "compose", "--project-name", PROJECT, "--file", str(FILE)]
 PULL_SECONDS = 600.0
 
 
@@ -25,5 +29,16 @@ def compose_up(started: Started, service: str, environment: dict[str, str]) -> s
     started.write()
     result = run([*COMPOSE, "up", "--detach", "--wait", service], START_SECONDS, environment)
     if result.returncode != 0:
-        raise LocalError(f"`docker compose up {service}` failed: {last_line(result.stderr)}")
+        raise LocalError(f"`docker compose up {service}` failed: {cause(result.stderr)}")
     return run([*COMPOSE, "ps", "--quiet", service], seconds=30).stdout.strip()
+
+
+def compose_down(started: Started) -> None:
+    """Removes what `compose_up` made, its network and volumes too, whether it came up or not."""
+    if not started.compose:
+        return
+    result = run([*COMPOSE, "down", "--volumes", "--remove-orphans"], START_SECONDS)
+    if result.returncode != 0:
+        raise LocalError(f"`docker compose down` failed: {cause(result.stderr)}")
+    started.compose.clear()
+    started.write()

@@ -9,8 +9,9 @@ import socket
 import struct
 
 from daemons import LocalError, say
+from daemons.cause import cause
 from daemons.packages import install
-from daemons.process import last_line, run, wait
+from daemons.process import run, wait
 from daemons.started import Started
 
 
@@ -25,10 +26,10 @@ def engine_answers() -> bool:
 
 
 def docker(*arguments: str) -> str:
-    """Output of a docker command; LocalError with its last line when it fails."""
+    """Output of a docker command; LocalError with what it said when it fails."""
     result = run(["docker", *arguments], seconds=30)
     if result.returncode != 0:
-        raise LocalError(f"`docker {' '.join(arguments)}` failed: {last_line(result.stderr)}")
+        raise LocalError(f"`docker {' '.join(arguments)}` failed: {cause(result.stderr)}")
     return result.stdout.strip()
 
 

@@ -5,7 +5,8 @@ import shutil
 from pathlib import Path
 
 from daemons import LocalError, say
-from daemons.process import last_line, run
+from daemons.cause import cause
+from daemons.process import run
 
 INSTALL_SECONDS = 900.0
 
@@ -26,5 +27,5 @@ def install(what: str, otherwise: str, programs: dict[str, str], log_path: Path)
         with log_path.open("a") as log:
             log.write(result.stdout + result.stderr)
         if result.returncode != 0:
-            why = last_line(result.stderr)
+            why = cause(result.stderr or result.stdout)
             raise LocalError(f"`apt-get {' '.join(arguments)}` failed: {why} (log: {log_path})")

@@ -6,13 +6,14 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from daemons import LocalError
+from daemons.cause import cause
 
-START_SECONDS = 90.0
+START_SECONDS = 180.0
 STOP_SECONDS = 30.0
 
 
@@ -27,6 +28,21 @@ class Process:
 
     def alive(self) -> bool:
         return start_ticks(self.pid) == self.start_ticks
+
+    def session(self) -> list[int]:
+        """The processes of its session that still run, itself among them: some outlive the one that started them."""
+        if start_ticks(self.pid) not in (None, self.start_ticks):
+            return []  # the pid is another's by now
+        return [pid for pid, fields in processes() if fields[3] == str(self.pid)]
+
+
+def processes() -> Iterator[tuple[int, list[str]]]:
+    """Pid of each process that runs, and the fields of proc(5)'s stat from the third on."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            fields = path.read_text().rpartition(")")[2].split()
+            if fields[0] != "Z":
+                yield int(path.parent.name), fields
 
 
 def start_ticks(pid: int) -> int | None:
@@ -56,36 +72,36 @@ def run(
         raise LocalError(f"`{' '.join(command)}` did not end within {seconds:.0f} s") from None
 
 
-def last_line(text: str) -> str:
-    lines = text.strip().splitlines()
-    return lines[-1] if lines else "no output"
-
-
 def wait(process: Process, answers: Callable[[], bool]) -> None:
     """Waits until a daemon answers; LocalError names its log when it ends first or takes longer than START_SECONDS."""
     deadline = time.monotonic() + START_SECONDS
     while not answers():
-        why = None
+        why, log = None, Path(process.log).read_text(errors="replace")
         if not process.alive():
-            why = f"{process.name} ended: {last_line(Path(process.log).read_text(errors='replace'))}"
+            why = f"{process.name} ended: {cause(log)}"
         elif time.monotonic() > deadline:
-            why = f"{process.name} did not answer within {START_SECONDS:.0f} s"
+            why = f"{process.name} did not answer within {START_SECONDS:.0f} s; its log says: {cause(log)}"
         if why:
             raise LocalError(f"{why} (log: {process.log})")
         time.sleep(0.2)
 
 
 def stop(process: Process) -> None:
-    """SIGTERM, and SIGKILL to its whole session when it has not ended after STOP_SECONDS."""
-    if not process.alive():
-        return
-    os.kill(process.pid, signal.SIGTERM)
+    """SIGTERM, and SIGKILL to what of its session has not ended after STOP_SECONDS."""
+    # A leader knows how to end what it started; where it ended before, nobody else tells the rest.
+    send([process.pid] if process.alive() else process.session(), signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS
-    while process.alive():
+    while left := process.session():
         if time.monotonic() > deadline:
-            os.killpg(process.pid, signal.SIGKILL)
+            send(left, signal.SIGKILL)
             raise LocalError(f"{process.name} had to be killed after {STOP_SECONDS:.0f} s (log: {process.log})")
         time.sleep(0.1)
+
+
+def send(pids: list[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def free_port(preferred: int) -> int:

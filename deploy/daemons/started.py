@@ -33,7 +33,7 @@ class Started:
         if not path.exists():
             return cls(folder, processes=[], compose=[])
         fields = json.loads(path.read_text())
-        fields["processes"] = [process for row in fields["processes"] if (process := Process(**row)).alive()]
+        fields["processes"] = [process for row in fields["processes"] if (process := Process(**row)).session()]
         fields["broker"] = Broker(**fields["broker"]) if fields["broker"] else None
         return cls(folder, **fields)
 

@@ -4,10 +4,12 @@ import http.server
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +26,13 @@ from daemons.registry import registry_answers
 from daemons.started import Broker, Started
 
 SCRIPT = Path(__file__).resolve().parents[2] / "deploy" / "local"
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 @contextmanager
@@ -173,6 +182,24 @@ def test_a_daemon_that_ends_at_once_is_named_with_its_last_words_and_its_log(tmp
         wait(process, lambda: False)
 
 
+def test_what_outlives_the_process_that_started_it_is_stopped_too(tmp_path: Path) -> None:
+    process = Started(tmp_path, processes=[], compose=[]).spawn("daemon", ["sh", "-c", "sleep 60 & sleep 61"])
+    until(lambda: len(process.session()) == 3)
+    os.kill(process.pid, signal.SIGKILL)
+    until(lambda: not process.alive())
+    (remembered,) = Started.read(tmp_path).processes
+    stop(remembered)
+    assert process.session() == []
+    assert Started.read(tmp_path).processes == []
+
+
+def test_a_log_that_says_why_is_quoted_and_not_its_last_line(tmp_path: Path) -> None:
+    log = "ERROR: no room for 5 MB\n  - on /var\n\nCrash dump is being written to: erl_crash.dump...done"
+    process = Started(tmp_path, processes=[], compose=[]).spawn("daemon", ["sh", "-c", f"echo '{log}'; exit 1"])
+    with pytest.raises(LocalError, match=r"daemon ended: ERROR: no room for 5 MB: on /var \(log: "):
+        wait(process, lambda: False)
+
+
 def test_a_service_that_is_missing_needs_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "apt-get").touch(mode=0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -227,6 +254,24 @@ def test_status_where_nothing_is_up_fails(elsewhere: Callable[..., subprocess.Co
         ["registry", "down"],
         ["broker", "down"],
     ]
+
+
+def test_down_stops_the_rest_where_one_thing_can_not_be_stopped(
+    elsewhere: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    state = tmp_path / ".local"
+    state.mkdir()
+    process = Started(state, processes=[], compose=["registry"]).spawn("sleeper", ["sleep", "60"])
+    (tmp_path / "docker").write_text("#!/bin/sh\necho 'Cannot connect to the Docker daemon' >&2\nexit 1\n")
+    (tmp_path / "docker").chmod(0o755)
+    ended = elsewhere("down")
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines() == [
+        "deploy/local: stopping sleeper",
+        "deploy/local: `docker compose down` failed: Cannot connect to the Docker daemon",
+    ]
+    assert not process.session()
+    assert Started.read(state).compose == ["registry"]  # for the next `down`
 
 
 def test_down_where_nothing_was_started_does_nothing(
