@@ -5,6 +5,7 @@ in an order that French hasn't more so. Names and what is carried over say nothi
 French words get the benefit of the doubt.
 """
 
+import re
 from typing import Final
 
 from model.lexicon import TOKEN, Lexicon, typed
@@ -12,7 +13,9 @@ from model.wordlists import COMMON, ELSEWHERE, SHORT
 
 FRENCH, RARE, SHARED, MISSPELLED, GIBBERISH = 2.0, 1.0, 0.6, -0.4, -2.0
 DOUBT: Final = 2  # words that may be misspelled, where there are no others
-RUN: Final = 3  # French words beside each other that make a text worth translating, whatever else is in it
+CODE: Final = -6.0  # what the marks of a programming language say
+OFTEN: Final = 8.5  # how often a word of other languages occurs in French where it is French too, as a power of two
+RUN: Final = 5.0  # what French words beside each other say that make a text worth translating, whatever else is in it
 
 
 def is_french(texts: list[str], lexicon: Lexicon) -> bool:
@@ -21,9 +24,9 @@ def is_french(texts: list[str], lexicon: Lexicon) -> bool:
     Args:
         texts: its sentences, with slots for what is carried over.
     """
-    score, longest, words = 0.0, 0, 0
+    score, longest, words, foreign = 0.0, 0.0, 0, False
     for text in texts:
-        run = 0
+        run = 0.0
         for number, token in enumerate(TOKEN.finditer(text)):
             if token[0][0] == "⟦":
                 continue
@@ -32,10 +35,13 @@ def is_french(texts: list[str], lexicon: Lexicon) -> bool:
                 continue
             score += said
             words += 1
-            run = run + 1 if said > 0 else 0
+            foreign |= said == -FRENCH
+            run = run + said if said > 0 else 0.0
             longest = max(longest, run)
-    doubt = MISSPELLED * min(words, DOUBT)
-    return score >= doubt or longest >= RUN + (score < -12)
+    if any(_CODE.search(text) for text in texts):
+        score, foreign = score + CODE, True
+    doubt = 0.0 if foreign else MISSPELLED * min(words, DOUBT)
+    return score >= doubt or longest >= RUN + 3 * (score < -12)
 
 
 def _says(token: str, number: int, lexicon: Lexicon) -> float | None:  # noqa: PLR0911 (a table)
@@ -43,9 +49,11 @@ def _says(token: str, number: int, lexicon: Lexicon) -> float | None:  # noqa: P
     word = typed(token)
     if word in COMMON or word in SHORT:
         return SHARED if word in ELSEWHERE else FRENCH
+    if token[0].isupper() and (word in lexicon.proper or token in lexicon.names):
+        return None
     weight = lexicon.foreign.get(word, 0)
     if word in ELSEWHERE:
-        return -FRENCH
+        return SHARED if lexicon.count(word) > OFTEN else -FRENCH
     if weight >= 3:
         return None if token[0].isupper() and number else -FRENCH
     if word in lexicon.ids:
@@ -56,4 +64,17 @@ def _says(token: str, number: int, lexicon: Lexicon) -> float | None:  # noqa: P
         return None
     if any(part in lexicon for part in word.split("-")):
         return 0.0
-    return MISSPELLED if lexicon.looks_french(word) else GIBBERISH
+    return MISSPELLED if lexicon.looks_french(word) and not _is_row(word) else GIBBERISH
+
+
+def _is_row(word: str) -> bool:
+    """Whether a word runs along the keys."""
+    return any(word[at : at + 5] in row for at in range(len(word) - 4) for row in _ROWS)
+
+
+_ROWS = ("azertyuiop", "qsdfghjklm", "qwertyuiop", "asdfghjkl")
+_CODE = re.compile(
+    r"\w\([^()]*\)\s*[;{:]\s*(?:\w+\s*$|return\b|$)|[=!<>]=|=>|&&|\|\||\)\s*[;{]"
+    r"|^\s*(?:#include|(?:import|sudo|npm|pip|git|cd|ls) [a-z./-]+|from [\w.]+ import|def \w+\(|class \w+[:({]"
+    r"|function\b[^.]*\(|(?:const|let|var|int|public|private) \w+.*[=(]|SELECT\b.*\bFROM\b)"
+)

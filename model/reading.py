@@ -39,14 +39,18 @@ class Reader:
     """Reads texts.
 
     Args:
+        lexicon: of French; None for a network that reads another language, whose texts are only taken apart.
         slots: whether the network has slots; where it hasn't, it spells everything itself.
     """
 
-    def __init__(self, lexicon: Lexicon, *, slots: bool) -> None:
-        self._lexicon, self._speller, self._slots = lexicon, Speller(lexicon), slots
+    def __init__(self, lexicon: Lexicon | None, *, slots: bool) -> None:
+        self._lexicon, self._slots = lexicon, slots
+        self._speller = Speller(lexicon) if lexicon else None
 
     def read(self, text: str) -> Reading:
         """The sentences of any text."""
+        if self._lexicon is None or self._speller is None:
+            return Reading(segment(text, slots=self._slots))
         segmented = segment(text)
         found = [sentence.text for sentence in segmented.sentences]
         if not is_french(found, self._lexicon):
@@ -60,15 +64,16 @@ class Reader:
             ]
             corrected = replace(segmented, sentences=tuple(Sentence(sentence) for sentence in typed)).join(typed)
         sentences = tuple(
-            self._named(sentence, was.spans) for sentence, was in zip(spelled, segmented.sentences, strict=True)
+            self._named(sentence, was.spans, self._lexicon)
+            for sentence, was in zip(spelled, segmented.sentences, strict=True)
         )
         return Reading(replace(segmented, sentences=sentences), corrected=corrected)
 
-    def _named(self, text: str, spans: tuple[Span, ...]) -> Sentence:
+    def _named(self, text: str, spans: tuple[Span, ...], lexicon: Lexicon) -> Sentence:
         """The sentence with slots for its names too; without any where the network has none."""
         if not self._slots:
             return Sentence(restore(text, _as_typed(spans)) if spans else text)
-        masked, names = mask(text, find_names(text, self._lexicon))
+        masked, names = mask(text, find_names(text, lexicon))
         return Sentence(masked, (*spans, *names))
 
 

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Final
 
 from model.lexicon import TOKEN, Lexicon, fold, typed
-from model.wordlists import ALIKE, HABITS
+from model.wordlists import ALIKE, HABITS, SHORT
 
 # What slips cost, in powers of two.
 ACCENT, APOSTROPHE, DOUBLED, SOUND, SWAPPED, NEAR, LEFT_OUT, ADDED, OTHER, FIRST = (
@@ -96,6 +96,8 @@ class Speller:
             return self._sounds_alike(word, before, after)
         if word in HABITS:
             return HABITS[word]
+        if word in SHORT:
+            return None
         joined = word.replace("-", "")
         if joined != word and all(part in lexicon for part in word.split("-")):
             return joined if joined in lexicon.ids else None

@@ -54,7 +54,8 @@ class Translator:
 
     def __init__(self, checkpoint: Checkpoint, *, beam: int = BEAM) -> None:
         self._langs = checkpoint.langs
-        self._reader = Reader(Lexicon.load(), slots=False)
+        lexicon = Lexicon.load() if checkpoint.manifest.source == "fra" else None
+        self._reader = Reader(lexicon, slots=bool(getattr(self._langs[0], "slots", None)))
         self._search: Search
         if beam == 1 and fast.is_for(checkpoint.manifest):
             self._search = fast.greedy_search(checkpoint.model)

@@ -73,9 +73,9 @@ ELSEWHERE: Final = _words(
     "uit dan wat hoe waar waarom wanneer heb hebt heeft ben bent zijn was kan moet wil mijn jouw goed dank bedankt",
     "graag vandaag morgen geen meer",
     # eng
-    "the a an and is are was were i you he she it we they my your his her our their this that these those of to in",
-    "on for with at by from not do does did have has had will would can could should please thanks thank hello",
-    "what when where why how who which",
+    "me on or as no us the a an and is are was were i you he she it we they my your his her our their this that these",
+    "those of to in on for with at by from not do does did have has had will would can could should please thanks",
+    "thank hello what when where why how who which",
     # pol
     "nie jest się na do że to w z i jak co gdzie kiedy dlaczego proszę dziękuję dzień dobry mój moja jestem mam",
     "czy tak",
