@@ -108,6 +108,10 @@ def test_a_shadow_answers_copies_says_what_differs_and_changes_nothing(
     last = place.command("history").object["entries"][-1]
     assert (last["what"], last["outcome"]) == ("shadow", ran.object["line"])
     assert SENTENCE not in str(last)
+    where = ("--registry", place.registry, "--repository", place.repository)
+    from_any_machine = place.command("history", *where).object["entries"]
+    assert [entry["what"] for entry in from_any_machine][-1] == "shadow"
+    assert from_any_machine[-1]["outcome"] == ran.object["line"]
 
 
 def test_old_images_go_but_not_what_runs_or_what_a_rollback_leads_to(

@@ -13,6 +13,7 @@ from build_model.image import image
 from build_model.operation import deploy as deploying
 from build_model.operation import lock
 from build_model.operation import prune as pruning
+from build_model.operation import record as records
 from build_model.operation.audit import Audit, history_row
 
 group = typer.Typer()
@@ -42,17 +43,23 @@ def status(name: Name = DEPLOYMENT, host: Host = None, hosts: Hosts = None, as_j
 @group.command()
 def history(
     name: Name = DEPLOYMENT,
+    registry: Annotated[
+        str,
+        typer.Option(metavar="HOST:PORT[/PREFIX]", help="Ask this registry, which has it from every machine."),
+    ] = "",
+    repository: Repository = image.REPOSITORY,
     limit: Annotated[int, typer.Option(min=1, help="The last so many.")] = 20,
     as_json: Json = False,
 ) -> None:
-    """Show what was deployed from this machine, when, by whom, and what came of it."""
+    """Show what was deployed, when, by whom, and what came of it: from this machine, or with --registry from any."""
     with reported(as_json=as_json):
-        entries = [entry for entry in Audit.default().read() if entry.get("name") == name][-limit:]
+        kept = records.history(registry, repository, name) if registry else Audit.default().read()
+        entries = [entry for entry in kept if entry.get("name") == name][-limit:]
         if as_json:
             report.print_object({"name": name, "entries": entries})
             return
         if not entries:
-            print(f"Nothing was done to {name} from this machine.")
+            print(f"Nothing was done to {name}{'' if registry else ' from this machine'}.")
             return
         report.print_table(("when", "who", "what", "version", "outcome"), map(history_row, entries))
 

@@ -33,8 +33,11 @@ class Audit:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.open("a").close()
 
-    def record(self, what: str, secrets: Sequence[str] = (), **facts: Any) -> None:
-        """Append ``what`` with the time and who did it. Of ``secrets``, URLs of brokers, no password is left in it."""
+    def record(self, what: str, secrets: Sequence[str] = (), **facts: Any) -> dict[str, Any]:
+        """Append ``what`` with the time and who did it. Of ``secrets``, URLs of brokers, no password is left in it.
+
+        What was appended.
+        """
         self.check()
         line = {"at": now(), "who": who(), "what": what, **facts}
         text = json.dumps(line, ensure_ascii=False)
@@ -42,6 +45,8 @@ class Audit:
             text = text.replace(json.dumps(secret, ensure_ascii=False)[1:-1], shown(secret))
         with self.path.open("a", encoding="utf-8") as log:
             log.write(text + "\n")
+        entry: dict[str, Any] = json.loads(text)
+        return entry
 
     def read(self) -> list[dict[str, Any]]:
         """What was recorded, oldest first; a line that isn't JSON (a full disk cut it) is left out."""

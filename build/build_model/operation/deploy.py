@@ -18,6 +18,7 @@ from build_model.image.reference import Reference
 from build_model.image.registry import Registry
 from build_model.image.version import Version
 from build_model.operation import lock, replica, smoke, swarm
+from build_model.operation import record as records
 from build_model.operation import shadow as shadows
 from build_model.operation.audit import Audit
 from build_model.operation.labels import DEPLOYMENT, ROLE
@@ -33,6 +34,7 @@ from model.fingerprint import MANIFEST
 from model.url import each
 
 OBSERVE_SECONDS = 10.0
+NOTHING = "nothing to do"
 
 
 class NothingDeployed(DragomanError):
@@ -77,6 +79,11 @@ class Done:
     def changed(self) -> bool:
         """Whether anything was started."""
         return any(site.plan.start for site in self.sites)
+
+    @property
+    def before(self) -> str:
+        """What served before, where anything did."""
+        return next((named for site in self.sites if (named := site.plan.encode()["previous"])), "")
 
     def encode(self) -> dict[str, Any]:
         """For ``--json``: the plan; with several engines what was done on all of them."""
@@ -145,7 +152,8 @@ class Deployer:
                 for engine in sorted(self.engines, key=lambda one: one.host):
                     locks.enter_context(lock.held(engine, wanted.name, wanted.image.pinned, f"{what} {wanted.image}"))
                 done = self._work(self._decide(wanted, what), rollout or Rollout())
-            facts["outcome"] = "done" if done.changed else "nothing to do"
+            facts["outcome"] = "done" if done.changed else NOTHING
+            facts["before"] = done.before
             facts["observed"] = [one.encode() for one in done.seen]
         return done
 
@@ -205,7 +213,17 @@ class Deployer:
             facts["outcome"] = f"{type(error).__name__}: {error}"
             raise
         finally:
-            self.audit.record(what, secrets, **facts)
+            entry = self.audit.record(what, secrets, **facts)
+            if facts["outcome"] != NOTHING:
+                self._leave_record(wanted, entry)
+
+    def _leave_record(self, wanted: Deployment, entry: dict[str, Any]) -> None:
+        """In the registry too, for other machines. What was done is done, whether it can be written there or not."""
+        hosts = ", ".join(engine.host for engine in self.engines)
+        try:
+            records.leave(wanted.registry, wanted.image, {**entry, "hosts": hosts})
+        except DragomanError as error:
+            self.progress.line(f"The registry keeps no record of it: {error}")
 
     def _decide(self, wanted: Deployment, what: str) -> tuple[Site, ...]:
         generation = uuid.uuid4().hex[:6]
