@@ -36,7 +36,7 @@ READY_SECONDS = 120
 CONNECT_DEADLINE_SECONDS = 10
 ANSWER_SECONDS = 60
 STOP_SECONDS = 30
-SENTENCES_TIMED = 5
+SENTENCES_TIMED, ATTEMPTS = 5, 3
 RIVAL_SECONDS = 10
 TIMES_SLOWER = 3.0
 FAST_ENOUGH_SECONDS = 0.1
@@ -130,14 +130,24 @@ class Candidate:
             self._expect(answer, text=target, error=None, request=source)
 
     def answers_in_time(self) -> None:
-        """Asked one sentence after the other, it takes not much longer than what serves now."""
-        sources = list(self.goldens)[:SENTENCES_TIMED]
-        seconds = median(self._seconds(self.queue, source) for source in sources)
-        usual = median(self._seconds(self.rival, source) for source in sources) if self.rival else inf
-        limit = SLOWEST_SECONDS if usual == inf else max(FAST_ENOUGH_SECONDS, TIMES_SLOWER * usual)
-        if seconds > limit:
-            beside = "" if usual == inf else f", what serves now {usual:.2f} s"
-            raise SmokeFailed(f"it takes {seconds:.2f} s for a sentence{beside}; {limit:.2f} s would do")
+        """Asked one sentence after the other, it takes not much longer than what serves now, in one of some attempts:
+        a machine that is busy for a moment is no fault of the version."""
+        for attempt in range(1, ATTEMPTS + 1):
+            seconds, usual = self._pace()
+            limit = SLOWEST_SECONDS if usual == inf else max(FAST_ENOUGH_SECONDS, TIMES_SLOWER * usual)
+            if seconds <= limit:
+                return
+            if attempt == ATTEMPTS:
+                beside = "" if usual == inf else f", what serves now {usual:.2f} s"
+                raise SmokeFailed(f"it takes {seconds:.2f} s for a sentence{beside}; {limit:.2f} s would do")
+
+    def _pace(self) -> tuple[float, float]:
+        """Seconds for a sentence, here and where it is served now, asked in turn; for ever where nothing is."""
+        pairs = [
+            (self._seconds(self.queue, source), self._seconds(self.rival, source) if self.rival else inf)
+            for source in list(self.goldens)[:SENTENCES_TIMED]
+        ]
+        return median(here for here, _ in pairs), median(there for _, there in pairs)
 
     def _seconds(self, queue: str, source: str) -> float:
         """How long one sentence takes; for ever where nobody answers."""
