@@ -22,6 +22,7 @@ ACCENT, APOSTROPHE, DOUBLED, SOUND, SWAPPED, NEAR, LEFT_OUT, ADDED, OTHER, FIRST
 )
 UNKNOWN: Final = -34.0  # the logarithm of a word's chance that no lexicon has, beside its neighbours
 UNKNOWN_NAME: Final = -26.0  # the same of a word with a capital at the beginning of a sentence
+UNKNOWN_BESIDE: Final = -16.0  # and of one that may be a slip itself, after the word in question
 LONGER: Final = 1.5  # by how much less each letter from the sixth on makes another word likely to be near by chance
 BACK_OFF: Final = 2.0
 OFTEN: Final = 2.5  # how often two words were seen where the mute end of a right one is replaced
@@ -41,6 +42,10 @@ _AUXILIARIES: Final = frozenset(
     ("ai", "as", "a", "avons", "avez", "ont", "suis", "es", "est", "sommes", "êtes", "sont", "été", "avait", "était")
 )
 _FINITE = re.compile(r"(.{2,}(?:i(?=[ts])|u(?=t)))[ts]$")
+
+
+_ELIDED = re.compile(r"(?<![\w'’⟦-])([jldmtsncJLDMTSNC]|[Qq]u) ([aeiouyhéèêàâîôûùAEIOUYHÉÈÊÀÂÎÔ][a-zà-ÿ]*)")
+_AFTER_C: Final = frozenset(("est", "était", "etait", "étaient", "etaient", "en"))
 
 
 def _changed(text: str, changes: list[tuple[re.Match[str], str]]) -> str:
@@ -68,6 +73,7 @@ class Speller:
         """The sentence with its slips mended; itself where there is none."""
         if text.isupper():
             return text
+        text = _ELIDED.sub(self._elided, text)
         tokens = list(TOKEN.finditer(text))
         words = [typed(token[0]) for token in tokens]
         changes: list[tuple[re.Match[str], str]] = []
@@ -83,6 +89,16 @@ class Speller:
                 changes.append((token, better[0].upper() + better[1:] if capital else better))
                 words[place] = re.split("[ ']", typed(better))[-1]
         return _changed(text, changes) if changes else text
+
+    def _elided(self, found: re.Match[str]) -> str:
+        """``d'arrêt`` for ``d arret``, where such words were seen together."""
+        word, after = found[1].lower(), found[2].lower()
+        if after in _AFTER_C if word == "c" else self._follows(f"{word}'", after):
+            return f"{found[1]}'{found[2]}"
+        return found[0]
+
+    def _follows(self, word: str, after: str) -> bool:
+        return any(self._lexicon.pair(word, known) > OFTEN for known in self._lexicon.by_fold.get(fold(after), ()))
 
     def _begins(self, text: str, tokens: list[re.Match[str]], place: int) -> bool:
         """Whether a word begins a sentence, or goes on with an elided word that does."""
@@ -157,6 +173,8 @@ class Speller:
         pair = lexicon.pair(one, other)
         if pair > 0:
             return pair - max(lexicon.count(one), pair)
+        if other and other not in lexicon.ids:
+            return UNKNOWN_BESIDE
         return lexicon.count(other) - lexicon.total - BACK_OFF
 
     def _find_candidates(self, word: str) -> tuple[tuple[str, float], ...]:

@@ -32,6 +32,10 @@ def reader(lexicon: Lexicon) -> Reader:
         ("Jhabite ici.", "J'habite ici."),
         ("Je suis daccord.", "Je suis d'accord."),
         ("jai faim", "j'ai faim"),
+        ("desole jai pas vu ton message", "désolé j'ai pas vu ton message"),
+        ("je t aime et l eau est froide", "je t'aime et l'eau est froide"),
+        ("On mange quoi se soir ?", "On mange quoi ce soir ?"),
+        ("Sa va ?", "Ça va ?"),
         ("Quesque tu veux ?", "Qu'est-ce que tu veux ?"),
         ("Je pars parceque je suis fatigué.", "Je pars parce que je suis fatigué."),
         ("Bonjuor !", "Bonjour !"),
@@ -65,6 +69,7 @@ def test_a_slip_is_mended(reader: Reader, typed: str, meant: str) -> None:
         "Je l'ai vue hier, elle est très âgée.",
         "C'est un logiciel open source.",
         "Mes parents mangent des crêpes.",
+        "Prenez la taille s ou m.",
         "Qu'il fasse beau ou non, on ira.",
     ],
 )
