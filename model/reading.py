@@ -62,18 +62,21 @@ class Reader:
                 restore(sentence, _as_typed(was.spans))
                 for sentence, was in zip(spelled, segmented.sentences, strict=True)
             ]
-            corrected = replace(segmented, sentences=tuple(Sentence(sentence) for sentence in typed)).join(typed)
+            corrected = Segmented(tuple(Sentence(one) for one in typed), segmented.between).join(typed)
         sentences = tuple(
             self._named(sentence, was.spans, self._lexicon)
             for sentence, was in zip(spelled, segmented.sentences, strict=True)
         )
-        return Reading(replace(segmented, sentences=sentences), corrected=corrected)
+        return Reading(Segmented(sentences, segmented.between), corrected=corrected)
 
     def _named(self, text: str, spans: tuple[Span, ...], lexicon: Lexicon) -> Sentence:
         """The sentence with slots for its names too; without any where the network has none."""
         if not self._slots:
             return Sentence(restore(text, _as_typed(spans)) if spans else text)
-        masked, names = mask(text, find_names(text, lexicon))
+        names = find_names(text, lexicon)
+        if not names:
+            return Sentence(text, spans)
+        masked, names = mask(text, names)
         return Sentence(masked, (*spans, *names))
 
 

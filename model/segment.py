@@ -25,6 +25,7 @@ _INITIALS = re.compile(r"[A-ZÀ-Ö]|(?:[^\W\d_][.-]{1,2})+[^\W\d_]")
 _NEXT = re.compile(r"\s*[«\"“(\[—–-]*\s*([^\W\d_]*)")
 _QUOTED = re.compile(r"«[^«»]*»|“[^“”]*”|\"[^\"\n]*\"(?!\w)|\([^()]*\)|\[[^\[\]]*\]")
 _PLACE_TO_CUT = re.compile(r"[,;:][\"”’»)\]]*\s|\s[-–—]\s|\s(?=(?:et|mais|ou|car|donc|puis|parce que|pour que|afin)\s)")
+_GLUED = re.compile(r"(⟦n[1-9]⟧)(?=[^\W\d_])")  # 15ans
 _TAG = re.compile(r"<[^<>]*>")
 
 
@@ -214,6 +215,7 @@ def _peel(body: str, start: int, end: int, spans: Sequence[Span]) -> tuple[str, 
             break
     after = text[last:]
     masked, kept = mask(text[first:last], [_moved(span, first) for span in inner])
+    masked = _GLUED.sub(r"\1 ", masked)
     return before, Sentence(" ".join(masked.split()), tuple(kept)), after
 
 

@@ -59,6 +59,7 @@ CASES = {
     ],
     "numbers and what is carried over": [
         ("J. Martin a 3.5 ans.", "‹J. Martin a ⟦n1⟧ ans.›"),
+        ("Il a 15ans et 3chats.", "‹Il a ⟦n1⟧ ans et ⟦n2⟧ chats.›"),
         ("Voir p. 12, fig. 3. Merci.", "‹Voir p. ⟦n1⟧, fig. ⟦n2⟧.› ‹Merci.›"),
         ("Il est né en 1958. Elle aussi.", "‹Il est né en ⟦n1⟧.› ‹Elle aussi.›"),
         ("Version 2.1.3. Corrigez l'erreur.", "‹Version ⟦x1⟧.› ‹Corrigez l'erreur.›"),
