@@ -7,7 +7,7 @@ far better: ``on mange quoi se soir``. Names, capitals inside a sentence and wha
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from functools import lru_cache
 from itertools import pairwise
 from typing import Final
@@ -182,8 +182,8 @@ class Speller:
         found: dict[str, float] = {}
         plain = fold(word)
         by_fold = self._lexicon.by_fold
-        for spelled, cost in _slips(plain):
-            for known in by_fold.get(spelled, ()):
+        for spelled, cost in _slips(plain, by_fold):
+            for known in by_fold[spelled]:
                 accents = (
                     sum(a != b for a, b in zip(word, known, strict=False))
                     if len(word) == len(known) and cost == 0
@@ -224,25 +224,28 @@ _NEAR: Final = _near()
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
 
 
-def _slips(word: str) -> Iterator[tuple[str, float]]:
-    """What may have been meant by a word without accents, with what the slip costs; the cheapest isn't always first."""
-    yield word, 0.0
+def _slips(word: str, known: Container[str]) -> Iterator[tuple[str, float]]:
+    """Which of ``known`` may have been meant by a word without accents, with what the slip costs; the cheapest isn't
+    always first."""
+    if word in known:
+        yield word, 0.0
     for at in range(len(word) + 1):
-        head, tail = word[:at], word[at:]
+        head, tail, rest = word[:at], word[at:], word[at + 1 :]
         first = FIRST if at == 0 else 0.0
+        if tail and head + rest in known:
+            yield head + rest, (DOUBLED if head[-1:] == tail[0] else ADDED) + first
+        if rest and (swapped := head + rest[0] + tail[0] + rest[1:]) in known:
+            yield swapped, SWAPPED + first
+        for letter in [letter for letter in _LETTERS if head + letter + tail in known]:
+            yield head + letter + tail, (DOUBLED if letter in (head[-1:], tail[:1]) else LEFT_OUT) + first
         if tail:
-            doubled = at > 0 and word[at - 1] == tail[0]
-            yield head + tail[1:], (DOUBLED if doubled else ADDED) + first
-        if len(tail) > 1 and tail[0] != tail[1]:
-            yield head + tail[1] + tail[0] + tail[2:], SWAPPED + first
-        for letter in _LETTERS:
-            doubled = letter in (head[-1:], tail[:1])
-            yield head + letter + tail, (DOUBLED if doubled else LEFT_OUT) + first
-            if tail:
-                yield head + letter + tail[1:], (NEAR if letter in _NEAR.get(tail[0], "") else OTHER) + first
+            near = _NEAR.get(tail[0], "")
+            for letter in [letter for letter in _LETTERS if head + letter + rest in known]:
+                yield head + letter + rest, (NEAR if letter in near else OTHER) + first
     for one, other in _SOUNDS:
         for old, new in ((one, other), (other, one)):
             at = word.find(old) if old else -1
             while at >= 0:
-                yield word[:at] + new + word[at + len(old) :], SOUND
+                if (sounded := word[:at] + new + word[at + len(old) :]) in known:
+                    yield sounded, SOUND
                 at = word.find(old, at + 1)
