@@ -354,8 +354,8 @@ class Engine:
         whole, _, fraction = text.rstrip("Z").partition(".")  # nanoseconds: more than Python reads
         return datetime.fromisoformat(f"{whole[:19]}+00:00").timestamp() + float(f"0.{fraction[:6] or 0}")
 
-    def exit_codes(self, container: str, since: float) -> list[int]:
-        """With what ``container`` ended ``since`` (of ``clock``), whenever it did, whether it was started again or not.
+    def exit_codes(self, container: str, since: float, until: float) -> list[int]:
+        """With what ``container`` ended between two times of ``clock``, whether it was started again or not.
 
         The engine remembers its last 256 events.
         """
@@ -363,7 +363,7 @@ class Engine:
             api: Any = self.client.api  # its types know whole seconds only
             events = api.events(
                 since=f"{since:.6f}",
-                until=f"{self.clock():.6f}",
+                until=f"{until:.6f}",
                 filters={"type": "container", "event": "die", "container": container},
                 decode=True,
             )

@@ -133,9 +133,11 @@ def observe(new: Sequence[Replica], old: Sequence[Replica], seconds: float, prog
     next_comparison = began + COMPARE_SECONDS
     if seconds:
         progress.line(f"Observing {', '.join(one.name for one in new)} for {seconds:g} s")
-    while (now := time.monotonic()) < began + seconds:
-        reason = _dying(new, marks)
-        if reason is None and now >= next_comparison:
+    while True:
+        now = time.monotonic()
+        reason = _dying(new, marks, now - began)
+        over = now >= began + seconds
+        if reason is None and (over or now >= next_comparison):
             next_comparison = now + COMPARE_SECONDS
             compared = Comparison(_total(new, before), _total(old, before))
             reason = compared.reason()
@@ -144,16 +146,19 @@ def observe(new: Sequence[Replica], old: Sequence[Replica], seconds: float, prog
                 f"The new version is taken back after {now - began:.0f} s of {seconds:g}: {reason}. "
                 "What ran before goes on."
             )
-        time.sleep(min(LOOK_SECONDS, max(0.0, began + seconds - now)))
+        if over:
+            break
+        time.sleep(min(LOOK_SECONDS, began + seconds - now))
     if compared.old.answered >= LEAST_ANSWERS and not compared.new.answered:
         progress.line("It was given nothing to answer, and not compared. Has the queue a single active consumer?")
     return compared
 
 
-def _dying(new: Sequence[Replica], marks: Mapping[Engine, float]) -> str | None:
+def _dying(new: Sequence[Replica], marks: Mapping[Engine, float], seconds: float) -> str | None:
+    """Why a replica is no good, ``seconds`` after its engine's clock showed its mark."""
     ended_on_erroneous_input = 0
     for one in new:
-        codes = one.engine.exit_codes(one.id, since=marks[one.engine])
+        codes = one.engine.exit_codes(one.id, marks[one.engine], marks[one.engine] + seconds)
         wrong = [code for code in codes if code != ERRONEOUS_INPUT_EXIT]
         if wrong:
             return f"{one.name} ended with {wrong[0]}; its last words: {one.last_words()}"
