@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from math import sqrt
 
 from build_model.engine import ContainerMissing, Engine, EngineFailed
-from build_model.operation.replica import RESTARTS_TOLERATED, Replica
+from build_model.operation.replica import RESTARTS_TOLERATED, Replica, ready
 from build_model.operation.smoke import FAST_ENOUGH_SECONDS, TIMES_SLOWER
 from build_model.report import Progress
 from model.errors import DragomanError
@@ -163,8 +163,9 @@ def _dying(new: Sequence[Replica], marks: Mapping[Engine, float], seconds: float
         if wrong:
             return f"{one.name} ended with {wrong[0]}; its last words: {one.last_words()}"
         ended_on_erroneous_input += len(codes)
-        if one.state().health == "unhealthy":
-            return f"{one.name} is unhealthy; its last words: {one.last_words()}"
+        # Asked again: on a machine that is busy, probes that took too long say nothing about the version.
+        if one.state().health == "unhealthy" and (why := ready(one.engine, one.id)):
+            return f"{one.name} is unhealthy ({why}); its last words: {one.last_words()}"
     if ended_on_erroneous_input > RESTARTS_TOLERATED:
         return f"it ended {ended_on_erroneous_input} times with {ERRONEOUS_INPUT_EXIT}, over erroneous input"
     return None

@@ -91,15 +91,16 @@ def drain(engine: Engine, old: Container) -> int:
 
 def find(engine: Engine, name: str) -> list[Container]:
     """The replicas and candidates of the deployment ``name``, with their secrets, and asked whether they are ready
-    where the engine doesn't know yet."""
+    where the engine doesn't say so: it asks every few seconds, and on a busy machine in vain."""
     found = []
     for one in engine.containers({DEPLOYMENT: name}):
         if one.labels[ROLE] == "lock":
             continue
         known = replace(one, secrets=engine.secrets(one.id, (AMQP_URL_SECRET, CLIENT_AMQP_URL_SECRET)))
         try:
-            fresh = one.status == "running" and one.health == "starting" and not ready(engine, one.id)
+            asked = one.status == "running" and one.health in ("starting", "unhealthy")
+            well = asked and not ready(engine, one.id)
         except ContainerMissing:
             continue
-        found.append(replace(known, health="healthy") if fresh else known)
+        found.append(replace(known, health="healthy") if well else known)
     return found
