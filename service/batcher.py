@@ -2,15 +2,16 @@
 
 import random
 import threading
+import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from service import log
 from service.ledger import Entry
-from service.message import Erroneous, Request
+from service.message import Erroneous, Expired, Request
 
 BEAT_SECONDS = 5.0
 
@@ -36,10 +37,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a job: a translation, or an erroneous message."""
+    """What became of a job: a translation, an erroneous message, or one that came too late."""
 
     entry: Entry
-    result: Translation | Erroneous
+    result: Translation | Erroneous | Expired
 
 
 class Batcher:
@@ -129,15 +130,18 @@ class Batcher:
             return [self._line.popleft() for _ in range(min(len(self._line), self._max_batch))]
 
     def _work(self, jobs: list[Job]) -> list[Outcome]:
-        texts = [job.item.text for job in jobs if isinstance(job.item, Request)]
-        translations = iter(self._translate_all(texts))
-        return [self._outcome(job, next(translations) if isinstance(job.item, Request) else None) for job in jobs]
+        now = time.monotonic()
+        requests = {job.entry: job.item for job in jobs if isinstance(job.item, Request) and job.item.deadline > now}
+        found = dict(zip(requests, self._translate_all([each.text for each in requests.values()]), strict=True))
+        return [Outcome(job.entry, self._result(job, found)) for job in jobs]
 
     @staticmethod
-    def _outcome(job: Job, translation: Translation | None) -> Outcome:
+    def _result(job: Job, found: Mapping[Entry, Translation | None]) -> Translation | Erroneous | Expired:
         if isinstance(job.item, Erroneous):
-            return Outcome(job.entry, job.item)
-        return Outcome(job.entry, translation or Erroneous(job.entry.delivery, "crashed"))
+            return job.item
+        if job.entry not in found:
+            return Expired(job.entry.delivery)
+        return found[job.entry] or Erroneous(job.entry.delivery, "crashed")
 
     def _translate_all(self, texts: list[str]) -> Sequence[Translation | None]:
         """The translation of each text; None for one that can't be translated without an exception."""

@@ -28,10 +28,24 @@ from service.health import Vitals
 from service.intake import Intake
 from service.ledger import Entry, Ledger, Publication, Purpose
 from service.link import Link, event_loop
-from service.message import Delivery, Erroneous, Message, Replies, Request, Retry, again, examine, has_usable_reply_to
+from service.losses import Losses
+from service.message import (
+    Delivery,
+    Erroneous,
+    Expired,
+    Message,
+    Replies,
+    Request,
+    Retry,
+    again,
+    examine,
+    has_usable_reply_to,
+    text_of,
+)
 from service.metrics import Metrics
 from service.outlet import Outlet
 from service.settings import Settings
+from service.trace import trace_of
 
 EXIT_DRAINED, EXIT_ERRONEOUS_INPUT, EXIT_DRAIN_DEADLINE = 0, 65, 75
 BEAT_SECONDS = 5.0
@@ -117,7 +131,7 @@ class Consumer:
         self._failure: BaseException | None = None
         self._erroneous: list[tuple[Entry, Erroneous]] = []  # in hand, while in panic
         self._acks_are_due = False
-        self._returned_replies = 0  # since the last beat
+        self._losses = Losses(metrics)
         self._connect_deadline: Any = None  # a timer, while the broker is unreachable
         self._open_links = 2
 
@@ -155,6 +169,8 @@ class Consumer:
             # At once, so that no long text waits in memory.
             self._answer(entry, self._replies.fallback(delivery, "too-long"), "too-long")
             self._send_publications()
+        elif isinstance(item, Expired):
+            self._drop(entry)
         else:
             self._batcher.submit(Job(entry, item))
         if self._intake.cautious and not delivery.redelivered and not (isinstance(item, Request) and item.suspect):
@@ -184,17 +200,15 @@ class Consumer:
         self._failed_publications(decide(sequence, multiple))
         if self._ledger.quarantined != quarantined:
             self._metrics.quarantined(self._ledger.quarantined - quarantined)
+        while self._ledger.undeliverable:
+            self._losses.refused(self._ledger.undeliverable.pop())
         self._send_publications()
-        if not self._acks_are_due:
-            # Confirms come in swarms; the acks they make due go out together.
-            self._acks_are_due = True
-            self._loop.add_callback(self._send_acks)
+        self._acks_become_due()
 
     def _reply_returned(self, routing_key: str | bytes) -> None:
         self._ledger.returned(routing_key)
         if routing_key not in {self._settings.quarantine_queue, self._settings.rpc_queue}:
-            self._returned_replies += 1
-            self._metrics.returned()
+            self._losses.returned(routing_key)
 
     def _link_failed(self, connection: str, loss: Loss) -> None:
         """A connection couldn't be opened, was lost, or is of no use; ``connection`` says which."""
@@ -248,14 +262,39 @@ class Consumer:
                 continue  # stale: its channel is gone
             if isinstance(result, Erroneous):
                 self._found_erroneous(entry, result)
-            elif result.error:
-                self._answer(entry, self._replies.fallback(entry.delivery, result.error), result.error)
+            elif isinstance(result, Expired):
+                self._drop(entry)
             else:
-                self._answer(entry, self._replies.translation(entry.delivery, result.text, result.corrected), "ok")
+                self._translated(entry, result)
         self._send_publications()
         self._advance()
 
+    def _translated(self, entry: Entry, translation: Translation) -> None:
+        delivery, error = entry.delivery, translation.error
+        corrected, score = translation.corrected, getattr(translation, "score", None)  # not every model gives one
+        if error is None:
+            self._metrics.translated(corrected is not None, score)
+            if score is not None and score < self._settings.min_score:
+                error = "unsure"
+        if error is None:
+            reply = self._replies.translation(delivery, translation.text, corrected=corrected, score=score)
+        else:
+            reply = self._replies.fallback(delivery, error, score=score)
+        self._answer(entry, reply, error or "ok")
+
     # To the broker
+
+    def _drop(self, entry: Entry) -> None:
+        """Acks a request for whose answer nobody waits any more."""
+        self._ledger.drop(entry)
+        self._metrics.processed("expired", time.monotonic() - entry.delivery.received_at)
+        self._acks_become_due()
+
+    def _acks_become_due(self) -> None:
+        if not self._acks_are_due:
+            # Confirms come in swarms; the acks they make due go out together.
+            self._acks_are_due = True
+            self._loop.add_callback(self._send_acks)
 
     def _answer(self, entry: Entry, reply: Message, status: str) -> None:
         self._ledger.publish(entry, Purpose.REPLY, reply)
@@ -279,8 +318,8 @@ class Consumer:
                 case Purpose.REPLY:
                     self._found_erroneous(entry, Erroneous(entry.delivery, "reply-to"))
                 case Purpose.RETRY:
-                    text = entry.delivery.body.decode()
-                    self._batcher.submit(Job(entry, Request(entry.delivery, text, suspect=True)))
+                    request = Request(entry.delivery, text_of(entry.delivery), suspect=True)
+                    self._batcher.submit(Job(entry, request))
                 case Purpose.QUARANTINE:
                     queue = self._settings.quarantine_queue
                     log.error("a copy didn't reach the quarantine; its message stays in the queue", queue=queue)
@@ -318,6 +357,7 @@ class Consumer:
             queue=self._settings.quarantine_queue,
             correlation_id=delivery.properties.correlation_id,
             bytes=len(delivery.body),
+            **{name.replace("-", "_"): value for name, value in trace_of(delivery.properties).items()},
         )
 
     # The end
@@ -385,7 +425,5 @@ class Consumer:
     def _beat(self) -> None:
         self._vitals.loop.beat()
         self._vitals.tally.write()
-        if self._returned_replies:
-            log.info("replies were returned, their clients are gone", replies=self._returned_replies)
-            self._returned_replies = 0
+        self._losses.report()
         self._loop.call_later(BEAT_SECONDS, self._beat)

@@ -41,13 +41,15 @@ class Publication:
     """A message on its way.
 
     Attributes:
-        blamed: the broker refused it, or closed the channel while it was unconfirmed; it gets one more chance, alone.
+        refused: the broker couldn't take it; it gets one more chance.
+        blamed: the broker closed the channel while it was unconfirmed; it gets one more chance, alone.
         returned: the broker found no queue for it; its confirm is still to come.
     """
 
     entry: Entry
     purpose: Purpose
     message: Message
+    refused: bool = False
     blamed: bool = False
     returned: bool = False
 
@@ -74,10 +76,12 @@ class Ledger:
             itself is a command to a quorum queue, which holds acks back when there are many and forgets them when the
             channel closes (measured: in 3 % of panics under load the last batch was answered twice).
         quarantined: copies that the broker has confirmed.
+        undeliverable: routing keys of the answers that the broker couldn't take, for the consumer to empty.
     """
 
     most_scattered: int = 0
     quarantined: int = 0
+    undeliverable: list[str | bytes] = field(default_factory=list)
     _in_hand: dict[int, Entry] = field(default_factory=dict)  # by tag, ascending: the broker counts up
     _settled: set[int] = field(default_factory=set)  # tags that may be acked
     _lowest_kept: float = float("inf")  # no `multiple` ack reaches past a tag that stays unacked
@@ -98,6 +102,11 @@ class Ledger:
         if not entry.kept:
             entry.owed += 1
             self._outbox.append(Publication(entry, purpose, message))
+
+    def drop(self, entry: Entry) -> None:
+        """A request needs no answer, so it may be acked."""
+        if not entry.kept:
+            self._settled.add(entry.delivery.tag)
 
     def give_back(self, entry: Entry) -> None:
         """A request won't be worked on: it stays unacked and returns to the queue when the channel closes."""
@@ -188,10 +197,22 @@ class Ledger:
                 publication.returned = True
 
     def refused(self, sequence: int, multiple: bool) -> Sequence[Publication]:
-        """The broker couldn't take a message, or all up to it: once more, and that's that."""
-        taken = self._take(sequence, multiple)
-        for_good = [publication for publication in taken if publication.blamed]
-        self._publish_again([publication for publication in taken if not publication.blamed], blamed=True)
+        """The broker couldn't take a message, or all up to it: once more, and that's that.
+
+        The loss of an answer is its client's, whose queue is full: that costs nobody else anything.
+        """
+        again: list[Publication] = []
+        for_good: list[Publication] = []
+        for publication in self._take(sequence, multiple):
+            if not publication.refused:
+                publication.refused = True
+                again.append(publication)
+            elif publication.purpose in {Purpose.REPLY, Purpose.FALLBACK}:
+                self.undeliverable.append(publication.message.routing_key)
+                self._settle(publication.entry)
+            else:
+                for_good.append(publication)
+        self._publish_again(again, blamed=False)
         return self._give_up(for_good)
 
     def publishing_closed(self, by_broker: bool) -> Sequence[Publication]:

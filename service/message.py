@@ -5,17 +5,25 @@ publish carries them as a mapping.
 """
 
 import decimal
+import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
+from service.content import Form, NotText, form_of, is_encoded, read, write
+from service.deadline import HEADER as DEADLINE
+from service.deadline import deadline_of
+from service.trace import trace_of
+
 FALLBACK = "Could not translate. Try 'Je vais dormir.'"
-LONGEST_HEADER = 8_000  # characters: headers travel in one frame, and a client may have made it small
 TRANSIENT, PERSISTENT = 1, 2  # AMQP's delivery modes
 MOST_ATTEMPTS = 5  # so many deliveries of one message may end with the process
 DIRECT_REPLY_TO = "amq.rabbitmq.reply-to"  # of the pseudo-queue; the broker appends who asked
-UTF_8 = frozenset({"", "utf-8", "utf8", "identity"})  # content encodings, in lower case, that leave UTF-8 as it is
+APP_ID = "dragoman"
+TRANSLATION, NO_TRANSLATION = "translation", "fallback"  # types of replies
+LONGEST_HEADER = 8_000  # characters: headers travel in one frame, and a client may have made it small
 
 _PROPERTIES = (
     "content_type", "content_encoding", "headers", "delivery_mode", "priority", "correlation_id", "reply_to",
@@ -31,11 +39,15 @@ _LARGEST_HEADERS = 32_000  # characters as Python writes them, so that a copy's 
 class Properties(Protocol):
     """The AMQP basic properties that the service looks at."""
 
+    content_type: Any
     content_encoding: Any
     headers: Any
     delivery_mode: Any
     correlation_id: Any
     reply_to: Any
+    expiration: Any
+    message_id: Any
+    type: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +75,13 @@ class Request:
 
     Attributes:
         suspect: an earlier attempt may have killed the process, so this text is translated by itself.
+        deadline: ``time.monotonic()`` after which nobody waits for the answer.
     """
 
     delivery: Delivery
     text: str
     suspect: bool
+    deadline: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +89,18 @@ class Erroneous:
     """A delivery that goes into quarantine.
 
     Attributes:
-        reason: ``not-utf8``, ``content-encoding``, ``reply-to`` or ``crashed``.
+        reason: ``not-utf8``, ``content-type``, ``content-encoding``, ``reply-to`` or ``crashed``.
     """
 
     delivery: Delivery
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """A delivery whose client waits no more: it is acked and not translated."""
+
+    delivery: Delivery
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,22 +132,31 @@ class Replies:
     def __init__(self, version: str, architecture: str) -> None:
         self._who = {"x-model-version": version, "x-architecture": architecture}
 
-    def translation(self, delivery: Delivery, text: str, corrected: str | None = None) -> Message:
-        """The reply that holds the translation; ``x-corrected`` says what was translated, where slips were mended."""
-        if corrected is None or len(corrected) > LONGEST_HEADER:
-            return _reply(delivery, text, self._who)
-        return _reply(delivery, text, self._who | {"x-corrected": corrected})
+    def translation(
+        self, delivery: Delivery, text: str, corrected: str | None = None, *, score: float | None = None
+    ) -> Message:
+        """The reply that holds the translation.
 
-    def fallback(self, delivery: Delivery, reason: str) -> Message:
+        Args:
+            corrected: what was translated, where that isn't what was asked.
+            score: how likely the translation is good, 0 to 1.
+        """
+        headers = self._who | _scored(score)
+        if corrected is not None and len(corrected) <= LONGEST_HEADER:
+            headers["x-corrected"] = corrected
+        return _reply(delivery, TRANSLATION, text, headers)
+
+    def fallback(self, delivery: Delivery, reason: str, *, score: float | None = None) -> Message:
         """The reply to what wasn't translated, ``reason`` in its header ``x-error``."""
-        return _reply(delivery, FALLBACK, self._who | {"x-error": reason})
+        return _reply(delivery, NO_TRANSLATION, FALLBACK, self._who | {"x-error": reason} | _scored(score))
 
     def quarantined(self, erroneous: Erroneous, queue: str, received_at: datetime) -> Message:
         """The copy of an erroneous message for the quarantine queue, less what would bite there."""
         delivery = erroneous.delivery
         properties = _copied(delivery)
-        if (expiration := properties.pop("expiration", None)) is not None:
-            properties["headers"]["x-original-expiration"] = expiration
+        headers = properties["headers"]
+        expirations = {"expiration": properties.pop("expiration", None), "deadline": headers.pop(DEADLINE, None)}
+        headers |= {f"x-original-{name}": value for name, value in expirations.items() if value is not None}
         properties["delivery_mode"] = PERSISTENT
         properties["headers"] |= {
             "x-reason": erroneous.reason,
@@ -144,17 +174,22 @@ def again(retry: Retry, queue: str) -> Message:
     return Message(queue, retry.delivery.body, properties, mandatory=True)
 
 
-def examine(delivery: Delivery, queue: str) -> Request | Erroneous | Retry:
-    """What a delivery from the request queue ``queue`` is."""
-    encoding = delivery.properties.content_encoding
-    if encoding and (not isinstance(encoding, str) or encoding.lower() not in UTF_8):
+def examine(delivery: Delivery, queue: str) -> Request | Erroneous | Expired | Retry:
+    """What a delivery from the request queue ``queue`` is, at the moment at which it comes."""
+    if is_encoded(delivery.properties):
         return Erroneous(delivery, "content-encoding")
     if not has_usable_reply_to(delivery, queue):
         return Erroneous(delivery, "reply-to")
     try:
-        request = Request(delivery, delivery.body.decode(), suspect=delivery.redelivered)
+        text = text_of(delivery)
     except UnicodeDecodeError:
         return Erroneous(delivery, "not-utf8")
+    except NotText:
+        return Erroneous(delivery, "content-type")
+    deadline = deadline_of(delivery.properties, delivery.received_at)
+    if deadline <= delivery.received_at:
+        return Expired(delivery)
+    request = Request(delivery, text, delivery.redelivered, deadline)
     headers = delivery.properties.headers
     return (
         _examine_attempts(request, headers) if delivery.redelivered or (headers and "x-attempt" in headers) else request
@@ -177,24 +212,46 @@ def _examine_attempts(request: Request, headers: Mapping[Any, Any] | None) -> Re
     return replace(request, suspect=delivery.redelivered or marked > 0)
 
 
+def text_of(delivery: Delivery) -> str:
+    """The text to translate.
+
+    Raises:
+        UnicodeDecodeError: the body isn't UTF-8.
+        NotText: the body is something else than text, or than JSON that holds one.
+    """
+    form = form_of(delivery.properties)
+    if form is None:
+        raise NotText
+    return read(form, delivery.body)
+
+
 def has_usable_reply_to(delivery: Delivery, queue: str) -> bool:
     """Whether somebody can be answered: ``reply_to`` is there and isn't the request queue itself."""
     return bool(delivery.properties.reply_to) and delivery.properties.reply_to != queue
 
 
-def _reply(delivery: Delivery, text: str, headers: Mapping[str, str]) -> Message:
+def _scored(score: float | None) -> dict[str, str]:
+    return {} if score is None else {"x-score": f"{score:.4f}"}  # as text: the library writes no floating point
+
+
+def _reply(delivery: Delivery, kind: str, text: str, headers: Mapping[str, str]) -> Message:
+    """A reply in the form in which its request came."""
     request = delivery.properties
     reply_to = request.reply_to
+    form = form_of(request) or Form.TEXT
     properties = {
-        "content_type": "text/plain",
+        "content_type": form.value,
         "content_encoding": "utf-8",
         "correlation_id": request.correlation_id,
         "delivery_mode": PERSISTENT if request.delivery_mode == PERSISTENT else TRANSIENT,
-        "headers": headers,
+        "headers": {**headers, **trace_of(request)},
+        "app_id": APP_ID,
+        "timestamp": int(time.time()),
+        "type": kind,
     }
     # The broker takes no direct reply-to for a queue: it would return every mandatory message.
     direct = isinstance(reply_to, str) and reply_to.startswith(DIRECT_REPLY_TO)
-    return Message(reply_to, text.encode(), properties, mandatory=not direct)
+    return Message(reply_to, write(form, text), properties, mandatory=not direct)
 
 
 def _copied(delivery: Delivery) -> dict[str, Any]:

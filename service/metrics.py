@@ -32,6 +32,12 @@ class Metrics(Protocol):
     def returned(self) -> None:
         """A reply came back because its client is gone."""
 
+    def refused(self) -> None:
+        """A reply was lost because its client's queue is full."""
+
+    def translated(self, corrected: bool, score: float | None) -> None:
+        """A text was translated, as it came or corrected, with a score where the model gives one."""
+
     def quarantined(self, messages: int) -> None:
         """The broker confirmed the copies of so many messages in quarantine."""
 
@@ -46,6 +52,8 @@ class NoMetrics:
     def processed(self, status: str, seconds: float) -> None: ...
     def batch(self, size: int) -> None: ...
     def returned(self) -> None: ...
+    def refused(self) -> None: ...
+    def translated(self, corrected: bool, score: float | None) -> None: ...
     def quarantined(self, messages: int) -> None: ...
     def blocked(self, blocked: bool) -> None: ...
 
@@ -84,6 +92,17 @@ class Prometheus:
             "batch_size", "Messages worked on together", buckets=(1, 2, 4, 8, 16, 32, 64, 128), **ours
         )
         self._returned = Counter("replies_returned", "Replies whose client was gone", **ours)
+        self._refused = Counter("replies_refused", "Replies whose queue was full", **ours)
+        self._corrected = Counter(
+            "corrected_messages", "Messages translated after a correction", ["version"], **ours
+        ).labels(version)
+        self._score = Histogram(
+            "reply_score",
+            "How likely a translation is good, as the model says",
+            ["version"],
+            buckets=(0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1),
+            **ours,
+        ).labels(version)
         self._quarantined = Counter("quarantined_messages", "Messages put into quarantine", **ours)
         self._blocked = Gauge("connection_blocked", "1 while the broker doesn't read from us", **ours)
         Info("model", "Which model answers", **ours).info({"version": version, "architecture": architecture})
@@ -115,6 +134,15 @@ class Prometheus:
 
     def returned(self) -> None:
         self._returned.inc()
+
+    def refused(self) -> None:
+        self._refused.inc()
+
+    def translated(self, corrected: bool, score: float | None) -> None:
+        if corrected:
+            self._corrected.inc()
+        if score is not None:
+            self._score.observe(score)
 
     def quarantined(self, messages: int) -> None:
         self._quarantined.inc(messages)

@@ -40,6 +40,7 @@ class Settings:
         connect_deadline_seconds: how long the broker may be unreachable before the service ends with 69; 0 is for ever.
         threads: processor threads for the model; more replicas do more than more threads, whose products are small.
         metrics_port: where Prometheus may ask; None is nowhere.
+        min_score: translations whose score is lower are answered with the fallback; 0 is off.
         log_format: ``json`` or ``text``, a line an event.
     """
 
@@ -54,6 +55,7 @@ class Settings:
     connect_deadline_seconds: float = 0.0
     threads: int = 1
     metrics_port: int | None = None
+    min_score: float = 0.0
     log_format: str = "json"
 
     @property
@@ -120,6 +122,16 @@ def _count(least: int, most: int) -> Callable[[str, str], int]:
     return parse
 
 
+def _share(name: str, text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = math.nan
+    if not 0 <= share <= 1:
+        raise SettingsError(f"{name} is {text!r}. Expected a number from 0 to 1.")
+    return share
+
+
 def _seconds(least: float) -> Callable[[str, str], float]:
     def parse(name: str, text: str) -> float:
         try:
@@ -145,5 +157,6 @@ _PARSERS: dict[str, Callable[[str, str], object]] = {
     "connect_deadline_seconds": _seconds(0.0),
     "threads": _count(1, 1024),
     "metrics_port": _count(1, 65_535),
+    "min_score": _share,
     "log_format": _one_of(LOG_FORMATS),
 }

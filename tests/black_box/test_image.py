@@ -45,15 +45,19 @@ service/__main__.py
 service/batcher.py
 service/connection.py
 service/consumer.py
+service/content.py
+service/deadline.py
 service/health.py
 service/intake.py
 service/ledger.py
 service/link.py
 service/log.py
+service/losses.py
 service/message.py
 service/metrics.py
 service/outlet.py
 service/settings.py
+service/trace.py
 """
 """All that is under /opt/dragoman, written by hand: whatever else gets in is noticed here."""
 

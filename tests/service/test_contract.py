@@ -1,12 +1,14 @@
 """What a client sees."""
 
 import struct
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from raw_headers import RawTable
-from service_process import Client, Service
+from service_process import Client, Service, until
 
 RawHeaders = Callable[[bytes], RawTable]
 
@@ -25,6 +27,8 @@ def test_a_request_gets_its_translation(serving: Service, client: Client) -> Non
     assert reply.properties.correlation_id == "42"
     assert reply.properties.content_type == "text/plain"
     assert reply.properties.headers == {"x-model-version": "9.8.7", "x-architecture": "0123abcd" * 8}
+    assert (reply.properties.app_id, reply.properties.type) == ("dragoman", "translation")
+    assert reply.properties.timestamp > 1_700_000_000
 
 
 def test_a_reply_says_what_was_translated_where_a_slip_was_mended(serving: Service, client: Client) -> None:
@@ -119,7 +123,71 @@ def test_metadata_of_every_kind_is_served(serving: Service, client: Client) -> N
         message_id="m",
         type="t",
         app_id="tests",
-        content_type="application/octet-stream",
+        content_type="text/plain",
         content_encoding="UTF-8",
     )
     assert reply.text == "A"
+
+
+def test_json_with_a_text_is_answered_in_kind(serving: Service, client: Client) -> None:
+    reply = client.ask('{"text": "Où ?"}', content_type="application/json")
+    assert (reply.text, reply.properties.content_type) == ('{"text": "OÙ ?"}', "application/json")
+
+
+def test_a_trace_comes_back_and_stands_in_the_log_of_what_is_refused(start: Start, client: Client) -> None:
+    service = start(ON_ERRONEOUS_INPUT="continue").ready()
+    trace = {"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "tracestate": "a=1"}
+    for body in ("a", b"\xff"):
+        headers = client.ask(body, headers=trace, message_id="m-1").properties.headers
+        assert headers.items() >= (trace | {"x-request-id": "m-1"}).items()
+    service.says("putting a message into quarantine")
+    (line,) = (event for event in service.events if event["event"] == "putting a message into quarantine")
+    assert line.items() >= (trace | {"x_request_id": "m-1"}).items()
+
+
+def test_what_nobody_waits_for_is_not_translated(serving: Service, client: Client) -> None:
+    for number in range(300):
+        client.send(f"wait 1 {number}", headers={"x-deadline": 1})
+    assert client.ask("live", headers={"x-deadline": int(time.time() * 1000) + 20_000}).text == "LIVE"
+    assert client.nothing_comes()
+    assert client.depth(client.request_queue) == 0
+
+
+@pytest.mark.parametrize("waiting", [{"expiration": "300"}, {"headers": {"x-deadline": "soon"}}])
+def test_what_expires_in_hand_is_not_translated(start: Start, client: Client, waiting: dict[str, Any]) -> None:
+    start(MAX_BATCH="1").ready()
+    client.send("wait 1")
+    time.sleep(0.2)
+    if "headers" in waiting:
+        waiting = {"headers": {"x-deadline": str(int(time.time() * 1000) + 300)}}
+    client.send("late", **waiting)
+    client.send("next")
+    assert [reply.text for reply in client.receive(2)] == ["WAIT 1", "NEXT"]
+    assert client.nothing_comes()
+
+
+def test_a_reply_queue_that_is_full_costs_its_client_alone(serving: Service, client: Client) -> None:
+    full = f"{client.request_queue}.full"
+    client.channel.queue_declare(full, exclusive=True, arguments={"x-max-length": 1, "x-overflow": "reject-publish"})
+    for number in range(50):
+        client.send(f"{number}", reply_to=full)
+    assert client.ask("next").text == "NEXT"
+    serving.says("replies were refused: their queue is full")
+    assert serving.process.poll() is None
+    until(lambda: client.depth(client.request_queue) == 0, "all are acked")
+    assert client.depth(f"{client.request_queue}.quarantine") == 0
+
+
+def test_a_reply_to_with_an_exchange_in_it_is_no_such_queue(serving: Service, client: Client) -> None:
+    client.send("a", reply_to="exchange/key")
+    serving.says("no such queue")
+    assert any(event.get("reply_to") == "exchange/key" for event in serving.events)
+    assert client.depth(f"{client.request_queue}.quarantine") == 0
+
+
+def test_a_translation_below_the_least_score_gets_the_fallback(start: Start, client: Client) -> None:
+    start(MIN_SCORE="0.5").ready()
+    reply = client.ask("score 0.4 slip")
+    assert (reply.text, reply.error, reply.properties.headers["x-score"]) == (FALLBACK, "unsure", "0.4000")
+    headers = client.ask("score 0.6 slip").properties.headers
+    assert (headers["x-score"], headers["x-corrected"]) == ("0.6000", "score 0.6 slip")

@@ -33,11 +33,14 @@ def test_an_erroneous_message_is_answered_and_quarantined_and_the_service_ends_w
     ("body", "properties", "reason", "answered"),
     [
         (gzip.compress(b"Bonjour"), {"content_encoding": "gzip"}, "content-encoding", True),
+        (b"Bonjour", {"content_type": "application/octet-stream"}, "content-type", True),
+        (b"[]", {"content_type": "application/json"}, "content-type", True),
+        (b"Bonjour", {"type": "amqp-1.0"}, "content-type", True),
         (b"Bonjour", {"reply_to": None}, "reply-to", False),
         (b"Bonjour", {"reply_to": "the request queue"}, "reply-to", False),
         (b"raise", {}, "crashed", True),
     ],
-    ids=["gzip", "no-reply-to", "reply-to-is-the-request-queue", "crashes-the-model"],
+    ids=["gzip", "bytes", "json", "amqp-1.0", "no-reply-to", "reply-to-is-the-request-queue", "crashes-the-model"],
 )
 def test_every_kind_of_erroneous_message_ends_in_quarantine(
     start: Start, client: Client, body: bytes, properties: dict[str, Any], reason: str, answered: bool

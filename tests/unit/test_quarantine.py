@@ -10,7 +10,7 @@ from test_service_message import QUARANTINE, QUEUE, REPLIES, delivery
 
 from build_model.operation.quarantine import Kept, refusal, restored
 from build_model.operation.rpc import Message
-from service.message import Erroneous, Retry, again, examine
+from service.message import Erroneous, Expired, Retry, again, examine
 
 RECEIVED_AT = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -65,16 +65,44 @@ def test_answers_may_go_elsewhere() -> None:
     assert restored(message, "answers").properties["reply_to"] == "answers"
 
 
+def test_a_deadline_that_has_passed_does_not_go_back() -> None:
+    assert not isinstance(
+        examine(delivery(headers=restored(quarantined(headers={"x-deadline": 1}), None).headers), QUEUE), Expired
+    )
+
+
 @given(
-    body=st.sampled_from([b"Bonjour", b"", b"\xff", "Où".encode()]),
+    body=st.sampled_from(
+        [b"Bonjour", b"", b"\xff", "Où".encode(), b'{"text": "Bonjour"}', b'{"text": 1}', b"[]", b"1"]
+    ),
+    content_type=st.sampled_from(
+        [
+            None,
+            "",
+            "text/plain",
+            "text/html; charset=utf-8",
+            'Text/Plain;charset="UTF-8"',
+            "text/plain; charset=latin-1",
+            "application/json",
+            "application/JSON; charset=utf8",
+            "application/octet-stream",
+            "image/png",
+            "text",
+            b"\xff",
+        ]
+    ),
+    kind=st.sampled_from([None, "request", "amqp-1.0"]),
     encoding=st.sampled_from([None, "", "utf-8", "UTF8", "identity", "gzip", "binary", b"\xff"]),
     reply_to=st.sampled_from([None, "", "answers", QUEUE, "amq.rabbitmq.reply-to.g1h2"]),
 )
-def test_what_stays_is_what_the_service_would_refuse_again(body: bytes, encoding: Any, reply_to: Any) -> None:
-    given = delivery(body, content_encoding=encoding, reply_to=reply_to)
+def test_what_stays_is_what_the_service_would_refuse_again(
+    body: bytes, content_type: Any, kind: Any, encoding: Any, reply_to: Any
+) -> None:
+    properties = {"content_type": content_type, "type": kind, "content_encoding": encoding, "reply_to": reply_to}
+    given = delivery(body, **properties)
     examined = examine(given, QUEUE)
     expected = examined.reason if isinstance(examined, Erroneous) else None
-    assert refusal(restored(quarantined(body, content_encoding=encoding, reply_to=reply_to), None), QUEUE) == expected
+    assert refusal(restored(quarantined(body, **properties), None), QUEUE) == expected
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,8 @@ class Capitals:
 class NoProperties:
     """AMQP basic properties that say nothing."""
 
-    content_encoding = headers = delivery_mode = correlation_id = reply_to = None
+    content_type = content_encoding = headers = delivery_mode = correlation_id = None
+    reply_to = expiration = message_id = type = None
 
 
 @dataclass

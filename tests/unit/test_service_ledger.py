@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -14,7 +15,8 @@ QUARANTINE = "rpc_queue.quarantine"
 
 
 class _NoProperties:
-    content_encoding = headers = delivery_mode = correlation_id = reply_to = None
+    content_type = content_encoding = headers = delivery_mode = correlation_id = None
+    reply_to = expiration = message_id = type = None
 
 
 def delivery(tag: int) -> Delivery:
@@ -191,8 +193,38 @@ def test_a_refused_reply_is_published_once_more() -> None:
     (entry,) = replied(ledger, 1)
     assert list(ledger.refused(1, multiple=False)) == []
     assert len(list(ledger.publications())) == 1
+    assert list(ledger.refused(2, multiple=False)) == []
+    assert ledger.undeliverable == [entry.delivery.properties.reply_to or "client"]
+    assert list(ledger.acks()) == [Ack(1, multiple=False)]
+
+
+def test_a_refused_reply_holds_nobody_up() -> None:
+    ledger = serving()
+    replied(ledger, 1)
+    ledger.refused(1, multiple=False)
+    assert len(list(ledger.publications())) == 1
+    replied(ledger, 2)  # publishes while the first is on its way again
+    ledger.confirmed(3, multiple=False)
+    ledger.refused(2, multiple=False)
+    assert list(ledger.acks()) == [Ack(2, multiple=True)]
+
+
+@pytest.mark.parametrize("purpose", [Purpose.QUARANTINE, Purpose.RETRY])
+def test_a_refused_copy_has_failed(purpose: Purpose) -> None:
+    ledger = serving()
+    entry = ledger.deliver(delivery(1))
+    ledger.publish(entry, purpose, message(QUARANTINE))
+    assert len(list(ledger.publications())) == 1
+    assert list(ledger.refused(1, multiple=False)) == []
+    assert len(list(ledger.publications())) == 1
     assert [failed.entry for failed in ledger.refused(2, multiple=False)] == [entry]
     assert list(ledger.acks()) == []
+
+
+def test_a_request_that_needs_no_answer_is_acked() -> None:
+    ledger = serving()
+    ledger.drop(ledger.deliver(delivery(1)))
+    assert list(ledger.acks()) == [Ack(1, multiple=False)]
 
 
 class Books(RuleBasedStateMachine):
@@ -206,7 +238,8 @@ class Books(RuleBasedStateMachine):
         self.worked_on: list[Entry] = []  # in the batcher's hands
         self.safe: set[Entry] = set()  # something reached the broker that settles the request
         self.owed: set[tuple[Entry, Purpose]] = set()  # to be published, on the wire, or to be published again
-        self.objections: Counter[tuple[Entry, Purpose]] = Counter()  # of the broker
+        self.objections: Counter[tuple[Entry, Purpose]] = Counter()  # of the broker, that closed the channel
+        self.refusals: Counter[tuple[Entry, Purpose]] = Counter()
         self.every: dict[int, Entry] = {}  # by identity, which messages carry
         self.on_the_wire: dict[int, tuple[Entry, Purpose, str]] = {}  # by sequence number
         self.returned: set[int] = set()
@@ -309,7 +342,11 @@ class Books(RuleBasedStateMachine):
             if taken and arrived and purpose is not Purpose.FALLBACK:
                 self.safe.add(entry)
             if not taken:
-                self.objections[entry, purpose] += 1
+                self.refusals[entry, purpose] += 1
+                if self.refusals[entry, purpose] == 2 and purpose in {Purpose.REPLY, Purpose.FALLBACK}:
+                    self.owed.discard((entry, purpose))  # its client's loss
+                    if purpose is Purpose.REPLY:
+                        self.safe.add(entry)
             elif arrived:
                 self.owed.discard((entry, purpose))
             self.returned.discard(number)

@@ -1,5 +1,9 @@
 """What becomes of a delivery, and what is written in return."""
 
+import json
+import math
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -7,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from service.message import FALLBACK, Delivery, Erroneous, Replies, Request, Retry, again, examine
+from service.deadline import deadline_of
+from service.message import FALLBACK, Delivery, Erroneous, Expired, Replies, Request, Retry, again, examine
 
 QUEUE = "rpc_queue"
 QUARANTINE = "rpc_queue.quarantine"
@@ -76,6 +81,8 @@ def test_these_content_encodings_leave_utf8_as_it_is(encoding: str | None) -> No
         (delivery(reply_to=""), "reply-to"),
         (delivery(reply_to=QUEUE), "reply-to"),
         (delivery(b"\xff", reply_to=None), "reply-to"),
+        (delivery(b"\xff", content_type="application/json"), "not-utf8"),
+        (delivery(b"\xff", content_type="image/png"), "content-type"),
     ],
 )
 def test_erroneous_input_is_named(given: Delivery, reason: str) -> None:
@@ -84,6 +91,189 @@ def test_erroneous_input_is_named(given: Delivery, reason: str) -> None:
 
 def test_an_empty_body_and_a_missing_correlation_id_are_valid() -> None:
     assert request(delivery(b"", correlation_id=None)).text == ""
+
+
+# What a body is
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        None,
+        "",
+        "text/plain",
+        "TEXT/PLAIN",
+        "text/plain; charset=utf-8",
+        'text/plain;charset="UTF-8"; format=flowed',
+        "text/plain; charset=us-ascii",
+        "text/html",
+        "text/markdown",
+    ],
+)
+def test_text_of_every_kind_is_served_as_text(content_type: str | None) -> None:
+    given = delivery(content_type=content_type)
+    assert request(given).text == "Bonjour"
+    reply = REPLIES.translation(given, "Hello")
+    assert (reply.body, reply.properties["content_type"]) == (b"Hello", "text/plain")
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ('{"text": "Où vas-tu ?"}', "Où vas-tu ?"),
+        ('{"text": "O\\u00f9", "lang": "fr", "id": 1}', "Où"),
+        ('\ufeff {"text": ""} ', ""),
+    ],
+)
+@pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=utf-8", "text/json"])
+def test_json_with_a_text_is_served_and_answered_in_kind(body: str, text: str, content_type: str) -> None:
+    given = delivery(body.encode(), content_type=content_type)
+    assert request(given).text == text
+    for reply, answer in (
+        (REPLIES.translation(given, "“Où” 🙂"), "“Où” 🙂"),
+        (REPLIES.fallback(given, "empty"), FALLBACK),
+    ):
+        assert json.loads(reply.body) == {"text": answer}
+        assert reply.properties["content_type"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "Bonjour",
+        '"Bonjour"',
+        "[]",
+        '["Bonjour"]',
+        "null",
+        "{}",
+        '{"text": 1}',
+        '{"text": null}',
+        '{"text": ["a"]}',
+        '{"Text": "a"}',
+        '{"text": "a", "text": "b"}',
+        '{"text": "\\ud800"}',
+        '{"text": "a"',
+        "[" * 100000,
+        '{"text": ' + "9" * 5000 + "}",
+        '{"pattern": "translate", "data": {"text": "Bonjour"}, "id": "1"}',
+        '[["Bonjour"], {}, {"callbacks": null}]',
+    ],
+)
+def test_other_json_is_no_text(body: str) -> None:
+    given = delivery(body.encode(), content_type="application/json")
+    assert examine(given, QUEUE) == Erroneous(given, "content-type")
+    assert json.loads(REPLIES.fallback(given, "content-type").body) == {"text": FALLBACK}
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/octet-stream",
+        "application/data",
+        "image/png",
+        "audio/ogg",
+        "application/x-python-serialize",
+        "application/pdf",
+        "application/xml",
+        "application/vnd.api+json",
+        "application/cloudevents+json",
+        "multipart/mixed",
+        "application/x-msgpack",
+        "application/x-protobuf",
+        "application/x-www-form-urlencoded",
+        "application/gzip",
+        "text/plain; charset=latin-1",
+        "text/plain; charset=utf-16",
+        "application/json; charset=utf-16",
+        "text",
+        "json",
+        ";",
+        b"\xff",
+        7,
+    ],
+)
+def test_what_says_that_it_is_no_text_is_not_translated(content_type: Any) -> None:
+    given = delivery(content_type=content_type)
+    assert examine(given, QUEUE) == Erroneous(given, "content-type")
+
+
+def test_an_amqp_1_0_value_is_no_text() -> None:
+    given = delivery(b"\x00Sw\xa1\x07Bonjour", type="amqp-1.0")
+    assert examine(given, QUEUE) == Erroneous(given, "content-type")
+    assert request(delivery(type="request")).text == "Bonjour"
+
+
+# Until when
+
+
+def waits(**properties: Any) -> float:
+    """Seconds from now that a client waits; negative where it waits no more, infinity where it doesn't say."""
+    now = time.monotonic()
+    return deadline_of(Properties(**properties), now) - now
+
+
+@pytest.mark.parametrize("write", [int, str, float, lambda ms: datetime.fromtimestamp(ms / 1000, tz=UTC)])
+def test_a_deadline_is_unix_milliseconds_in_any_type(write: Callable[[float], Any]) -> None:
+    in_a_minute = int((time.time() + 60) * 1000)
+    assert waits(headers={"x-deadline": write(in_a_minute)}) == pytest.approx(60, abs=1)
+    assert waits(headers={"x-deadline": write(in_a_minute - 120_000)}) == pytest.approx(-60, abs=1)
+
+
+@pytest.mark.parametrize("value", [None, True, "soon", "", b"1", [1], {"a": 1}, float("nan"), float("inf"), "9" * 400])
+def test_a_deadline_that_makes_no_sense_is_none(value: Any) -> None:
+    assert waits(headers={"x-deadline": value}, expiration=None) == math.inf
+    assert waits(expiration=value) == math.inf
+
+
+def test_an_expiration_counts_from_the_delivery_and_the_earlier_of_both_holds() -> None:
+    assert waits(expiration="1500") == pytest.approx(1.5)
+    later = int((time.time() + 60) * 1000)
+    assert waits(expiration="1500", headers={"x-deadline": later}) == pytest.approx(1.5)
+    assert waits(expiration="600000", headers={"x-deadline": later}) == pytest.approx(60, abs=1)
+    assert waits(headers={"x-deadline": 10**30}) > 1e9
+
+
+def test_what_nobody_waits_for_is_expired_and_what_is_erroneous_stays_so() -> None:
+    given = delivery(headers={"x-deadline": 1})
+    assert examine(given, QUEUE) == Expired(given)
+    assert examine(delivery(redelivered=True, headers={"x-deadline": 1}), QUEUE) != Retry(given, 1)
+    bad = delivery(b"\xff", headers={"x-deadline": 1})
+    assert examine(bad, QUEUE) == Erroneous(bad, "not-utf8")
+
+
+# What comes back
+
+
+def test_a_reply_says_who_wrote_it_when_and_what_it_is() -> None:
+    properties = REPLIES.translation(delivery(), "Hello").properties
+    assert (properties["app_id"], properties["type"]) == ("dragoman", "translation")
+    assert abs(properties["timestamp"] - time.time()) < 5
+    assert REPLIES.fallback(delivery(), "empty").properties["type"] == "fallback"
+
+
+def test_a_trace_comes_back() -> None:
+    trace = {"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "tracestate": "a=1,b=2"}
+    given = delivery(headers=trace | {"mine": 1}, message_id="m-1")
+    for reply in (REPLIES.translation(given, "Hello"), REPLIES.fallback(given, "empty")):
+        headers = reply.properties["headers"]
+        assert {name: headers[name] for name in trace} == trace
+        assert headers["x-request-id"] == "m-1"
+        assert "mine" not in headers
+
+
+@pytest.mark.parametrize("value", [1, None, ["a"], {"a": 1}, "", "a" * 5000])
+def test_a_trace_that_is_none_does_not(value: Any) -> None:
+    given = delivery(headers={"traceparent": value})
+    assert "traceparent" not in REPLIES.translation(given, "Hello").properties["headers"]
+
+
+def test_what_was_corrected_and_how_good_it_is_is_said() -> None:
+    headers = REPLIES.translation(delivery(), "Hello", corrected="Je vais dormir.", score=0.87654).properties["headers"]
+    assert (headers["x-corrected"], headers["x-score"]) == ("Je vais dormir.", "0.8765")
+    assert REPLIES.translation(delivery(), "Hello").properties["headers"] == WHO
+    long = REPLIES.translation(delivery(), "Hello", corrected="é" * 10_000).properties["headers"]
+    assert "x-corrected" not in long
 
 
 # Attempts
@@ -185,13 +375,17 @@ def test_a_copy_keeps_what_does_no_harm() -> None:
 
 
 def test_a_copy_drops_what_would_bite_and_says_so() -> None:
-    properties = copy(user_id="alice", expiration="1000", headers={"CC": ["a"], "BCC": ["b"], "x-delivery-count": 5})
+    properties = copy(
+        user_id="alice", expiration="1000", headers={"CC": ["a"], "BCC": ["b"], "x-delivery-count": 5, "x-deadline": 9}
+    )
     assert "user_id" not in properties
     assert "expiration" not in properties
     headers = properties["headers"]
     assert not {"CC", "BCC", "x-delivery-count", "x-attempt"} & set(headers)
     assert headers["x-original-user-id"] == "alice"
     assert headers["x-original-expiration"] == "1000"
+    assert "x-deadline" not in headers
+    assert headers["x-original-deadline"] == 9
     assert headers["x-original-cc"] == ["a"]
     assert headers["x-original-bcc"] == ["b"]
     assert headers["x-original-delivery-count"] == 5

@@ -35,11 +35,12 @@ def test_every_setting_is_read_from_its_variable() -> None:
             "CONNECT_DEADLINE_SECONDS": "60",
             "THREADS": "2",
             "METRICS_PORT": "9100",
+            "MIN_SCORE": "0.5",
             "LOG_FORMAT": "text",
         }
     )
     assert settings == Settings(
-        "amqps://u:p@broker:5671/vhost", "other", "transient", 8, 4, 100, "continue", 2.5, 60.0, 2, 9100, "text"
+        "amqps://u:p@broker:5671/vhost", "other", "transient", 8, 4, 100, "continue", 2.5, 60.0, 2, 9100, 0.5, "text"
     )
     assert settings.quarantine_queue == "other.quarantine"
 
@@ -92,6 +93,10 @@ def test_a_setting_given_twice_is_refused(tmp_path: Path) -> None:
         ("CONNECT_DEADLINE_SECONDS", "-1"),
         ("THREADS", "0"),
         ("METRICS_PORT", "70000"),
+        ("MIN_SCORE", "2"),
+        ("MIN_SCORE", "-0.1"),
+        ("MIN_SCORE", "nan"),
+        ("MIN_SCORE", "half"),
         ("LOG_FORMAT", "xml"),
     ],
 )

@@ -6,6 +6,7 @@ policy of the broker dead-lettered it there.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -20,7 +21,8 @@ from dragoman.link import DIRECT_REPLY_TO
 
 PREVIEW_CHARACTERS = 40
 UTF_8 = {"", "utf-8", "utf8", "identity"}
-"""Content encodings that the service takes, written out: this is the contract, not the code."""
+TEXT, JSON = "text/plain", {"application/json", "text/json"}
+"""Content encodings and types that the service takes, written out: this is the contract, not the code."""
 
 # What the service or the broker wrote on the message on its way here. Attempts begin anew, so their counts go.
 _WRITTEN = {"x-reason", "x-original-routing-key", "x-received-at", "x-model-version"}
@@ -30,7 +32,7 @@ _DEATHS = {
     "x-death",
     *(f"x-{which}-death-{what}" for which in ("first", "last") for what in ("reason", "queue", "exchange")),
 }
-_DROPPED = _WRITTEN | _COUNTS | _MOVED_COUNTS | _DEATHS
+_DROPPED = _WRITTEN | _COUNTS | _MOVED_COUNTS | _DEATHS | {"x-deadline"}
 
 
 @dataclass(frozen=True)
@@ -181,16 +183,37 @@ def reason_of(message: Message) -> str:
 
 def refusal(message: Message, queue: str) -> str | None:
     """The reason for which the service at ``queue`` would put it back into quarantine at once; None if it wouldn't."""
-    encoding = message.properties.get("content_encoding", "")
+    properties = message.properties
+    encoding = properties.get("content_encoding", "")
     if not isinstance(encoding, str) or encoding.lower() not in UTF_8:
         return "content-encoding"
-    if message.properties.get("reply_to", "") in {"", b"", DIRECT_REPLY_TO, queue}:
+    if properties.get("reply_to", "") in {"", b"", DIRECT_REPLY_TO, queue}:
         return "reply-to"
+    kind = _kind(properties.get("content_type") or TEXT)
+    if kind is None or properties.get("type") == "amqp-1.0":
+        return "content-type"
     try:
-        message.body.decode()
+        text = message.body.decode()
     except UnicodeDecodeError:
         return "not-utf8"
-    return None
+    return "content-type" if kind in JSON and not _holds_text(text) else None
+
+
+def _kind(content_type: Any) -> str | None:
+    """A content type that the service takes, without its parameters; None for any other."""
+    kind, *parameters = (part.strip() for part in str(content_type).lower().split(";"))
+    named = (one.partition("=") for one in parameters)
+    charsets = {value.strip(" \"'") for name, _, value in named if name.strip() == "charset"}
+    known = kind in JSON or kind.startswith("text/")
+    return kind if known and charsets <= {"utf-8", "utf8", "us-ascii", "ascii"} else None
+
+
+def _holds_text(document: str) -> bool:
+    try:
+        found = json.loads(document.removeprefix("\ufeff"))
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and isinstance(found.get("text"), str)
 
 
 def restored(message: Message, reply_to: str | None) -> Message:

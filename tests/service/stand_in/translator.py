@@ -18,6 +18,7 @@ class Translation:
     text: str
     error: str | None = None
     corrected: str | None = None
+    score: float | None = None
 
 
 class Translator:
@@ -38,7 +39,8 @@ class Translator:
         """Always passes."""
 
     def translate(self, texts: Sequence[str], *, max_characters: int | None = None) -> list[Translation]:
-        """Capitals; `wait N` takes N seconds, `raise` raises (unless mended), `kill` is like a segmentation fault."""
+        """Capitals. `wait N …` takes N seconds, `raise` raises (unless mended), `kill` is like a segmentation fault;
+        `score N …` has that score and counts as corrected."""
         return [self._translate(text) for text in texts]
 
     @staticmethod
@@ -46,8 +48,10 @@ class Translator:
         match text.split():
             case []:
                 return Translation("", "empty")
-            case ["wait", seconds]:
+            case ["wait", seconds, *_]:
                 time.sleep(float(seconds))
+            case ["score", score, *_]:
+                return Translation(text.upper(), corrected=text, score=float(score))
             case ["raise", *_] if "STAND_IN_MENDED" not in os.environ:
                 raise ValueError(text)
             case ["kill", *_]:
