@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import sys
+from pathlib import Path
 
 import typer
 
-from build_model.cli import build, operation, quarantine, render, status, store, training
+from build_model import report
+from build_model.cli import build, config, operation, quarantine, render, settings, status, store, training
+
+NAME = "build-model"
+COMPLETING = "_BUILD_MODEL_COMPLETE"  # set by the shell's completion, as Typer names it
 
 app = typer.Typer(
-    name="build-model",
-    add_completion=False,
+    name=NAME,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 app.callback(invoke_without_command=True)(build.build)
-for group in (build.group, store.group, operation.group, status.group, training.group):
+for group in (build.group, store.group, operation.group, status.group, training.group, config.group):
     app.add_typer(group)
 app.add_typer(quarantine.group, name="quarantine")
 app.add_typer(render.group, name="render")
@@ -32,7 +37,14 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal without UTF-8 sees the rest
-    app(prog_name="build-model")
+    if COMPLETING in os.environ:
+        app(prog_name=NAME)  # a settings file that is wrong is no reason to complete nothing
+    try:
+        held = settings.defaults(settings.read(Path.cwd(), os.environ), typer.main.get_command(app))
+    except settings.ConfigInvalid as error:
+        report.print_error(error, as_json="--json" in sys.argv)
+        sys.exit(error.exit_code)
+    app(prog_name=NAME, default_map=held)
 
 
 if __name__ == "__main__":

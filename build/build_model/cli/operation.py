@@ -53,9 +53,18 @@ def memory_size(text: str) -> str:
 
 
 Name = Annotated[
-    str, typer.Option(metavar="NAME", help="What the deployment is called on this engine.", callback=deployment_name)
+    str,
+    typer.Option(
+        metavar="NAME",
+        envvar="DRAGOMAN_NAME",
+        help="What the deployment is called on this engine.",
+        callback=deployment_name,
+    ),
 ]
-Network = Annotated[str, typer.Option(metavar="NAME", help="The Docker network of the containers, or host.")]
+Network = Annotated[
+    str,
+    typer.Option(metavar="NAME", envvar="DRAGOMAN_NETWORK", help="The Docker network of the containers, or host."),
+]
 Host = Annotated[
     list[str] | None,
     typer.Option(

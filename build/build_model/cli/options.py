@@ -57,7 +57,13 @@ def utf8(texts: list[str]) -> list[str]:
 
 
 Repository = Annotated[
-    str, typer.Option(metavar="NAME", help="The image's name in the registry.", callback=repository_name)
+    str,
+    typer.Option(
+        metavar="NAME",
+        envvar="DRAGOMAN_REPOSITORY",
+        help="The image's name in the registry.",
+        callback=repository_name,
+    ),
 ]
 BrokerUrl = Annotated[
     str,
@@ -67,7 +73,9 @@ BrokerUrl = Annotated[
         help="The broker: amqp://USER:PASSWORD@HOST:5672/%2F.",
     ),
 ]
-Queue = Annotated[str, typer.Option(metavar="NAME", help="The service's queue.", callback=queue_name)]
+Queue = Annotated[
+    str, typer.Option(metavar="NAME", envvar="DRAGOMAN_QUEUE", help="The service's queue.", callback=queue_name)
+]
 
 
 class SystemRefused(DragomanError):
