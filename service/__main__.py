@@ -132,7 +132,7 @@ def _load(settings: "Settings") -> "Translator":
     import model  # noqa: PLC0415
     from model.translator import Translator  # noqa: PLC0415 - torch
 
-    translator = Translator.load(Path(model.__file__).parent / "checkpoint", threads=settings.threads)
+    translator = Translator.load(Path(model.__file__).parent / "checkpoint", threads=1)
     translator.self_test()
     return translator
 

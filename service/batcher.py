@@ -1,4 +1,4 @@
-"""The inference thread: when it is free it takes all that waits, up to a batch, so that batching costs no waiting."""
+"""The inference threads: one that is free takes all that waits, up to a batch, so that batching costs no waiting."""
 
 import random
 import threading
@@ -44,20 +44,22 @@ class Outcome:
 
 
 class Batcher:
-    """A line of jobs, and the thread that works on it.
+    """A line of jobs, and the threads that work on it.
 
     Args:
-        translate: texts to translations, in order; called in the inference thread only.
+        translate: texts to translations, in order; called in the inference threads, in several at a time.
         max_batch: texts translated together at most.
+        workers: how many threads.
         hand_back: called in the inference thread with the outcomes of each batch.
         crashed: called in the inference thread with what ended it.
-        beat: called in the inference thread every few seconds and after every batch.
+        beat: called every few seconds and after every batch, unless a thread has shown no sign of life for long.
     """
 
     def __init__(
         self,
         translate: Callable[[list[str]], Sequence[Translation]],
         max_batch: int,
+        workers: int,
         hand_back: Callable[[list[Outcome]], None],
         crashed: Callable[[BaseException], None],
         beat: Callable[[], None],
@@ -70,22 +72,31 @@ class Batcher:
         self._line: deque[Job] = deque()
         self._suspects: list[Job] = []
         self._changed = threading.Condition()
-        self._idle = False
+        self._idle = 0  # threads that wait
+        self._busy = 0  # threads that translate
+        self._alone = False  # what is translated may kill the process
         self._stopping = False
         # A daemon, so that a batch that hangs can't keep the process from ending.
-        self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._run, args=(number,), name=f"inference-{number}", daemon=True)
+            for number in range(workers)
+        ]
+        self._beats = [time.monotonic()] * workers
 
     def start(self) -> None:
-        """Starts the thread."""
-        self._thread.start()
+        """Starts the threads."""
+        for thread in self._threads:
+            thread.start()
 
     def stop(self, timeout_seconds: float) -> bool:
-        """Ends the thread after the batch in progress; whether it ended in time."""
+        """Ends the threads after the batches in progress; whether they ended in time."""
         with self._changed:
             self._stopping = True
-            self._changed.notify()
-        self._thread.join(timeout_seconds)
-        return not self._thread.is_alive()
+            self._changed.notify_all()
+        deadline = time.monotonic() + timeout_seconds
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
 
     def submit(self, job: Job) -> None:
         """Puts a job in the line."""
@@ -98,36 +109,53 @@ class Batcher:
                 self._changed.notify()
 
     def withdraw(self) -> list[Job]:
-        """Empties the line; what isn't in it is in the batch in progress or handed back."""
+        """Empties the line; what isn't in it is in a batch in progress or handed back."""
         with self._changed:
             waiting = [*self._suspects, *self._line]
             self._suspects.clear()
             self._line.clear()
             return waiting
 
-    def _run(self) -> None:
+    def _run(self, number: int) -> None:
         try:
-            while jobs := self._take():
+            while jobs := self._take(number):
                 self._hand_back(self._work(jobs))
-                self._beat()
+                with self._changed:
+                    self._busy -= 1
+                    self._alone = False
+                    if self._idle and (self._suspects or self._line):
+                        self._changed.notify_all()
+                self._show_life(number)
         except BaseException as error:  # noqa: BLE001 - a dead inference thread must not go unnoticed
             self._crashed(error)
 
-    def _take(self) -> list[Job]:
+    def _show_life(self, number: int) -> None:
+        now = self._beats[number] = time.monotonic()
+        if now - min(self._beats) <= 2 * BEAT_SECONDS:
+            self._beat()
+
+    def _take(self, number: int) -> list[Job]:
         """The next batch; empty when the thread is to end."""
         with self._changed:
-            while not self._stopping and not self._line and not self._suspects:
-                self._idle = True
+            while not self._stopping and not self._there_is_work():
+                self._idle += 1
                 self._changed.wait(BEAT_SECONDS)
-                self._idle = False
-                self._beat()
+                self._idle -= 1
+                self._show_life(number)
             if self._stopping:
                 return []
+            self._busy += 1
             if self._suspects:
                 # One that may kill the process runs alone, before others are at risk with it. Which one is drawn at
                 # random: were it the same for every replica, the innocent behind a killer would share all its attempts.
+                self._alone = True
                 return [self._suspects.pop(random.randrange(len(self._suspects)))]
             return [self._line.popleft() for _ in range(min(len(self._line), self._max_batch))]
+
+    def _there_is_work(self) -> bool:
+        if self._suspects:
+            return not self._busy
+        return bool(self._line) and not self._alone
 
     def _work(self, jobs: list[Job]) -> list[Outcome]:
         now = time.monotonic()

@@ -23,7 +23,8 @@ from service.settings import Settings, SettingsError
 
 HEARTBEAT_SECONDS = 20
 TCP_USER_TIMEOUT_MS = 20_000
-CONNECTION_FORCED, ACCESS_REFUSED, NOT_FOUND, PRECONDITION_FAILED, NOT_ALLOWED = 320, 403, 404, 406, 530
+CONNECTION_FORCED, ACCESS_REFUSED, NOT_FOUND, RESOURCE_LOCKED, PRECONDITION_FAILED = 320, 403, 404, 405, 406
+NOT_ALLOWED, NOT_IMPLEMENTED, INTERNAL_ERROR = 530, 540, 541
 
 
 @dataclass(frozen=True)
@@ -108,11 +109,13 @@ class Loss:
         reason: in a few words.
         code: AMQP's reply code, where the broker closed it; else None.
         channel_only: the broker closed the channel and left the connection open.
+        undeclarable: the broker takes no queue of the kind that was declared.
     """
 
     reason: str
     code: int | None
     channel_only: bool
+    undeclarable: bool = False
 
     @classmethod
     def of(cls, error: BaseException) -> Loss:
@@ -120,6 +123,11 @@ class Loss:
         cause = next(iter(_causes(error)))
         reason = f"{type(cause).__name__}: {cause}" if str(cause) else type(cause).__name__
         return cls(reason, _reply_code(error), isinstance(error, ChannelClosedByBroker))
+
+    @property
+    def is_held(self) -> bool:
+        """Whether another connection has the queue, or its only consumer, for itself."""
+        return self.code == RESOURCE_LOCKED or (self.code == ACCESS_REFUSED and "exclusive use" in self.reason)
 
 
 def _causes(error: BaseException) -> Iterable[BaseException]:

@@ -13,6 +13,7 @@ Nothing here knows the broker's library; those three and `connection` do.
 """
 
 import os
+import socket
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -44,7 +45,7 @@ from service.message import (
 )
 from service.metrics import Metrics
 from service.outlet import Outlet
-from service.settings import Settings
+from service.settings import QUEUE_TYPES, Settings, SettingsError
 from service.trace import trace_of
 
 EXIT_DRAINED, EXIT_ERRONEOUS_INPUT, EXIT_DRAIN_DEADLINE = 0, 65, 75
@@ -99,12 +100,13 @@ class Consumer:
         self._replies = Replies(version, architecture)
         self._vitals = vitals
         self._metrics = metrics
-        self._ledger = Ledger(most_scattered=settings.prefetch // 2)
+        self._ledger = Ledger(most_scattered=settings.in_hand // 2)
         self._loop = event_loop()
         self._loop.add_handler(stop_file, lambda *_: self._stop_asked(stop_file), self._loop.READ)
         self._batcher = Batcher(
             translate,
             settings.max_batch,
+            settings.workers,
             hand_back=lambda outcomes: self._loop.add_callback_threadsafe(partial(self._outcomes, outcomes)),
             crashed=lambda error: self._loop.add_callback_threadsafe(partial(self._fail, error)),
             beat=vitals.inference.beat,
@@ -112,6 +114,7 @@ class Consumer:
         self._intake = Intake(
             self._link(f"dragoman {version} requests"),
             settings,
+            f"dragoman {version} {socket.gethostname()}",
             delivered=self._delivered,
             changed=self._changed,
             closed=self._consuming_closed,
@@ -213,6 +216,23 @@ class Consumer:
     def _link_failed(self, connection: str, loss: Loss) -> None:
         """A connection couldn't be opened, was lost, or is of no use; ``connection`` says which."""
         reason = loss.reason
+        if loss.undeclarable:
+            kind = self._settings.rpc_queue_type
+            self._fail(
+                SettingsError(
+                    f"RPC_QUEUE_TYPE is {kind!r}, and the broker declares no such queue ({reason}). Set another of "
+                    f"{', '.join(each for each in QUEUE_TYPES if each != kind)}, or declare the queue before."
+                )
+            )
+            return
+        if loss.is_held:
+            log.warning(
+                "another connection holds the request queue for itself; waiting",
+                queue=self._settings.rpc_queue,
+                reason=reason,
+            )
+            self._reached()
+            return
         if loss.code in {ACCESS_REFUSED, NOT_ALLOWED}:
             self._fail(
                 AccessRefused(f"The broker refused access ({reason}). Check user, virtual host and permissions.")
@@ -240,9 +260,8 @@ class Consumer:
         if self._outlet.ready:
             self._intake.link.hasten()
         connected = self._intake.consuming and self._outlet.ready
-        if connected and self._connect_deadline is not None:
-            self._loop.remove_timeout(self._connect_deadline)
-            self._connect_deadline = None
+        if connected:
+            self._reached()
         self._metrics.blocked(self._outlet.blocked)
         ready = connected and not self._outlet.blocked and self._state is State.SERVE
         if ready != self._vitals.ready:
@@ -252,7 +271,12 @@ class Consumer:
             elif self._outlet.blocked:
                 log.warning("blocked by an alarm of the broker; waiting", queue=self._settings.rpc_queue)
 
-    # From the inference thread
+    def _reached(self) -> None:
+        if self._connect_deadline is not None:
+            self._loop.remove_timeout(self._connect_deadline)
+            self._connect_deadline = None
+
+    # From the inference threads
 
     def _outcomes(self, outcomes: list[Outcome]) -> None:
         self._metrics.batch(len(outcomes))

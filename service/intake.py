@@ -1,11 +1,22 @@
 """The consuming side: finds or declares the queues, takes requests, acks them."""
 
 import time
+import uuid
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
+from pika.spec import Basic
+
 from service import log
-from service.connection import NOT_FOUND, PRECONDITION_FAILED, Loss
+from service.connection import (
+    ACCESS_REFUSED,
+    INTERNAL_ERROR,
+    NOT_FOUND,
+    NOT_IMPLEMENTED,
+    PRECONDITION_FAILED,
+    Loss,
+)
 from service.ledger import Ack
 from service.link import Link
 from service.message import Delivery
@@ -58,6 +69,9 @@ class Declaration:
         self.start()
 
     def _closed(self, loss: Loss, passive: bool) -> None:
+        if not passive and loss.code in {NOT_IMPLEMENTED, INTERNAL_ERROR}:
+            self._failed(replace(loss, undeclarable=True))
+            return
         if not loss.channel_only:
             return  # by us, or with its connection, and the link says so
         if passive and loss.code == NOT_FOUND and self._tries < MOST_DECLARATIONS:
@@ -69,10 +83,14 @@ class Declaration:
 
 
 class Intake:
-    """The consuming side. It takes one message at a time until one comes that was never delivered before: an instance
-    that starts doesn't know what the last one died of, and nothing else must be at risk with that.
+    """The consuming side. It fetches one message at a time until one comes that was never delivered before, or none: an
+    instance that starts doesn't know what the last one died of, and nothing else must be at risk with that.
+
+    Then it has one consumer, for as long as the channel lives. One that was cancelled for a wider one would hand a
+    single active consumer's part to another instance, and RabbitMQ 3.10 then loses a classic queue.
 
     Args:
+        name: what the consumer is called at the broker.
         delivered: called with each delivery.
         changed: called when ``consuming`` changed.
         closed: called when the channel is gone, and with it all its tags.
@@ -82,6 +100,7 @@ class Intake:
         self,
         link: Callable[..., Link],
         settings: Settings,
+        name: str,
         *,
         delivered: Callable[[Delivery], None],
         changed: Callable[[], None],
@@ -90,6 +109,7 @@ class Intake:
     ) -> None:
         self.link = link(opened=self._connected, lost=self._disconnected, failed=failed)
         self._settings = settings
+        self._name = name
         self._delivered = delivered
         self._changed = changed
         self._closed = closed
@@ -98,6 +118,8 @@ class Intake:
         self._channel: Any = None
         self._consumer_tag: str | None = None
         self._ending = False
+        self._may_fetch = True  # not so from a quorum queue with a single active consumer, or one that somebody holds
+        self._fetching = False  # a message was asked for
         self.cautious = True
         self.consuming = False
 
@@ -105,9 +127,13 @@ class Intake:
         """Takes as many messages at a time as the settings allow."""
         self.cautious = False
         if not self._ending:
-            # The message in hand is unacked, so the narrow consumer gets no other before it is cancelled.
-            self._channel.basic_cancel(self._consumer_tag, callback=lambda _: None)
-            self._consume()
+            self._channel.basic_qos(prefetch_count=self._settings.in_hand)
+            self._consumer_tag = self._channel.basic_consume(
+                self._settings.rpc_queue,
+                on_message_callback=self._on_message,
+                consumer_tag=f"{self._name} {uuid.uuid4().hex[:8]}",
+                callback=lambda _: self._on_consuming(),
+            )
 
     def end(self) -> None:
         """Takes no more messages."""
@@ -119,9 +145,13 @@ class Intake:
     def ack(self, acks: Iterable[Ack]) -> None:
         """Acks on the channel that delivered; a channel that is closing takes its tags with it."""
         if self._channel is not None and self._channel.is_open:
+            settled = False
             with self._connection.burst():
                 for ack in acks:
                     self._channel.basic_ack(ack.tag, ack.multiple)
+                    settled = True
+            if settled and self.cautious and not self._ending:
+                self._fetch()
 
     def _connected(self, connection: Any) -> None:
         self._connection = connection
@@ -138,25 +168,39 @@ class Intake:
 
     def _declared(self) -> None:
         if self._channel is not None:  # the queue was deleted, and what is in hand is still answered
-            self._start()
+            self.widen()
             return
         self._channel = self._connection.channel(on_open_callback=lambda _: self._start())
         self._channel.add_on_close_callback(lambda _, reason: self._channel_closed(Loss.of(reason)))
         self._channel.add_on_cancel_callback(self._cancelled)
+        self._channel.add_callback(lambda _: self._on_nothing(), [Basic.GetEmpty], one_shot=False)
 
     def _start(self) -> None:
-        if not self._ending:
-            self.cautious = True
-            self._consume()
+        if self._ending:
+            return
+        self.cautious = self._may_fetch
+        if self.cautious:
+            self._fetch()
+        else:
+            self.widen()
 
-    def _consume(self) -> None:
-        self._channel.basic_qos(prefetch_count=1 if self.cautious else self._settings.prefetch)
-        self._consumer_tag = self._channel.basic_consume(
-            self._settings.rpc_queue, on_message_callback=self._on_message, callback=lambda _: self._on_consuming()
-        )
+    def _fetch(self) -> None:
+        if not self._fetching:
+            self._fetching = True
+            self._channel.basic_get(self._settings.rpc_queue, self._on_fetched)
+
+    def _on_fetched(self, channel: Any, method: Any, properties: Any, body: bytes) -> None:
+        self._fetching = False
+        self._on_consuming()
+        if not self._ending:
+            self._on_message(channel, method, properties, body)
+
+    def _on_nothing(self) -> None:
+        self._fetching = False
+        self.widen()
 
     def _on_consuming(self) -> None:
-        if not self._ending:
+        if not self._ending and not self.consuming:
             self.link.works()
             self.consuming = True
             self._changed()
@@ -175,13 +219,18 @@ class Intake:
             self._declare()
 
     def _channel_closed(self, loss: Loss) -> None:
+        fetching, self._fetching = self._fetching, False
         self._channel = self._consumer_tag = None
         self.consuming = False
         self._closed()
         self._changed()
-        if loss.channel_only:
+        if loss.channel_only and fetching and loss.code not in {ACCESS_REFUSED, NOT_FOUND}:
+            self._may_fetch = False
+            self._declared()
+        elif loss.channel_only:
             self._refused(loss)
 
     def _refused(self, loss: Loss) -> None:
+        self._may_fetch = self._may_fetch and not loss.is_held
         self._failed(loss)
         self.link.restart()

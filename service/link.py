@@ -50,6 +50,7 @@ class Link:
         self._retry: Any = None
         self._closed: Callable[[], None] | None = None
         self._abandoned = False
+        self._restarting = False
 
     @property
     def broker(self) -> str:
@@ -79,8 +80,9 @@ class Link:
             self._retry = self._loop.call_later(0, self.open)
 
     def restart(self) -> None:
-        """Gives the connection up for a new one."""
+        """Gives the connection up for a new one; why was said already."""
         if self._connection is not None and self._connection.is_open:
+            self._restarting = True
             self._connection.close()
 
     def close(self, closed: Callable[[], None]) -> None:
@@ -111,7 +113,9 @@ class Link:
             if not self._abandoned:
                 self._closed()
             return
-        self._failed(Loss.of(error))
+        if not self._restarting:
+            self._failed(Loss.of(error))
+        self._restarting = False
         self._place = (self._place + 1) % len(self._endpoints)
         rounds = min(self._attempts // len(self._endpoints), 16)
         bound_seconds = min(LONGEST_BACKOFF_SECONDS, BACKOFF_SECONDS * 2**rounds)

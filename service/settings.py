@@ -13,6 +13,7 @@ from model.errors import DragomanError
 QUEUE_TYPES = ("quorum", "classic", "transient")
 ERRONEOUS_INPUT = ("exit", "continue")
 LOG_FORMATS = ("json", "text")
+MOST_PREFETCHED = 65_535  # AMQP's prefetch count has 16 bits
 LONGEST_QUEUE_NAME = 255 - len(".quarantine")  # bytes; AMQP allows 255
 
 
@@ -32,13 +33,13 @@ class Settings:
             white space, are tried in turn. Never logged but as ``url.shown`` shows it.
         rpc_queue: the queue that requests come from.
         rpc_queue_type: what to declare where there is no such queue: ``quorum``, ``classic`` (durable), ``transient``.
-        prefetch: requests in hand at most.
+        prefetch: requests in hand at most, for each worker.
         max_batch: requests translated together at most.
         max_characters: the longest text that is translated.
         on_erroneous_input: ``exit`` ends the service with 65 once the message is in quarantine, ``continue`` goes on.
         drain_seconds: how long a stop may take.
         connect_deadline_seconds: how long the broker may be unreachable before the service ends with 69; 0 is for ever.
-        threads: processor threads for the model; more replicas do more than more threads, whose products are small.
+        workers: threads that translate, each on one processor; they share the weights.
         metrics_port: where Prometheus may ask; None is nowhere.
         min_score: translations whose score is lower are answered with the fallback; 0 is off.
         log_format: ``json`` or ``text``, a line an event.
@@ -53,10 +54,15 @@ class Settings:
     on_erroneous_input: str = "exit"
     drain_seconds: float = 8.0
     connect_deadline_seconds: float = 0.0
-    threads: int = 1
+    workers: int = 1
     metrics_port: int | None = None
     min_score: float = 0.0
     log_format: str = "json"
+
+    @property
+    def in_hand(self) -> int:
+        """Requests in hand at most."""
+        return min(self.prefetch * self.workers, MOST_PREFETCHED)
 
     @property
     def quarantine_queue(self) -> str:
@@ -68,8 +74,13 @@ class Settings:
         """The settings in an environment; what isn't set, or is set to nothing, has its default.
 
         Raises:
-            SettingsError: a value is refused, a file can't be read, or a setting is given twice.
+            SettingsError: a value is refused, a file can't be read, a setting is given twice, or one is gone.
         """
+        if environ.get("THREADS") or environ.get("THREADS_FILE"):
+            raise SettingsError(
+                "THREADS is gone: more threads for one product made it slower. Set WORKERS=N, for so many texts at a "
+                "time, and unset THREADS."
+            )
         given = {name: _lookup(environ, name.upper()) for name in _PARSERS}
         return cls(**{name: _PARSERS[name](name.upper(), text) for name, text in given.items() if text})  # type: ignore[arg-type]
 
@@ -149,13 +160,13 @@ _PARSERS: dict[str, Callable[[str, str], object]] = {
     "amqp_url": _url,
     "rpc_queue": _queue,
     "rpc_queue_type": _one_of(QUEUE_TYPES),
-    "prefetch": _count(1, 65_535),  # AMQP's prefetch count has 16 bits
+    "prefetch": _count(1, MOST_PREFETCHED),
     "max_batch": _count(1, 65_535),
     "max_characters": _count(1, 100_000_000),
     "on_erroneous_input": _one_of(ERRONEOUS_INPUT),
     "drain_seconds": _seconds(0.1),
     "connect_deadline_seconds": _seconds(0.0),
-    "threads": _count(1, 1024),
+    "workers": _count(1, 256),
     "metrics_port": _count(1, 65_535),
     "min_score": _share,
     "log_format": _one_of(LOG_FORMATS),

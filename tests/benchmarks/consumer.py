@@ -34,15 +34,15 @@ class Kind:
 
 TUTORIAL = Kind("tutorial", "tests.benchmarks.tutorial")
 ECHO = Kind("echo", "tests.benchmarks.echo", translates=False)
-DRAGOMAN = Kind("dragoman 1 thread", "service", settings={"THREADS": "1"})
+DRAGOMAN = Kind("dragoman 1 worker", "service", settings={"WORKERS": "1"})
 INSTANT = Kind("dragoman without model", "tests.benchmarks.instant", translates=False)
 KINDS = (
     TUTORIAL,
     ECHO,
     INSTANT,
     DRAGOMAN,
-    Kind("dragoman 2 threads", "service", settings={"THREADS": "2"}),
-    Kind("dragoman 2 replicas", "service", replicas=2, settings={"THREADS": "1"}),
+    Kind("dragoman 2 workers", "service", settings={"WORKERS": "2"}),
+    Kind("dragoman 2 replicas", "service", replicas=2, settings={"WORKERS": "1"}),
 )
 
 

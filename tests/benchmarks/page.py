@@ -28,7 +28,7 @@ load.
 - **echo** is the ceiling: SelectConnection, prefetch 256, confirms, mandatory replies, acks and frames in bursts, and
   no model.
 - **dragoman without model** is the service with a model that hands every text back at once: what transport alone costs.
-- **dragoman** is `python -m service` with `THREADS=1`, with `THREADS=2`, and as two replicas of one thread, whose
+- **dragoman** is `python -m service` with `WORKERS=1`, with `WORKERS=2`, and as two replicas of one worker, whose
   processor time is added up and whose memory is that of the larger.
 
 The queue is durable and requests are persistent. The load is a process that puts frames together from encoded parts

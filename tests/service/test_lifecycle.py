@@ -127,6 +127,7 @@ def test_an_unknown_virtual_host_is_77(start: Start, amqp_url: str) -> None:
     ("name", "value"),
     [
         ("PREFETCH", "none"),
+        ("THREADS", "2"),
         ("AMQP_URL", "amqp://u:hunter2@host:port/"),
         ("AMQP_URL", "amqp://u:hunter2@host/?nonsense=1"),
         ("AMQP_URL", "amqp://u:pre/hunter2@host:5672/%2F"),
@@ -361,6 +362,45 @@ def test_requests_in_hand_are_answered_though_their_queue_is_deleted(start: Star
     service.says("declaring it again")
     assert client.receive()[0].text == "WAIT 1"
     assert client.ask("again").text == "AGAIN"
+
+
+@pytest.mark.parametrize("kind", ["classic", "quorum"])
+@pytest.mark.parametrize("single", [False, True])
+def test_a_replica_has_one_consumer_that_names_it(start: Start, client: Client, kind: str, single: bool) -> None:
+    arguments = {"x-queue-type": kind, "x-single-active-consumer": single}
+    client.channel.queue_declare(client.request_queue, durable=True, arguments=arguments)
+    client.send("early", delivery_mode=2)
+    services = [start().ready() for _ in range(2)]
+    sent = {client.send(f"text {number}", delivery_mode=2) for number in range(600)}
+    answered = {reply.properties.correlation_id for reply in client.receive(601)}
+    assert sent < answered
+    found = client.channel.queue_declare(client.request_queue, passive=True).method.consumer_count
+    assert found == (1 if single and kind == "quorum" else 2)  # such a queue counts the active one alone
+    assert [service.process.poll() for service in services] == [None, None]
+    services[0].send(signal.SIGTERM)
+    assert services[0].exit_code() == 0
+    assert client.ask("last").text == "LAST"
+
+
+def test_a_queue_that_somebody_holds_is_waited_for(start: Start, client: Client) -> None:
+    client.channel.queue_declare(client.request_queue, durable=True)
+    tag = client.channel.basic_consume(client.request_queue, lambda *_: None, exclusive=True)
+    service = start(CONNECT_DEADLINE_SECONDS="2").says("holds the request queue for itself; waiting")
+    time.sleep(3)
+    assert service.process.poll() is None
+    assert not any("no connection" in event["event"] for event in service.events)
+    client.channel.basic_cancel(tag)
+    service.ready()
+    assert client.ask("a").text == "A"
+
+
+def test_several_workers_answer_every_request_once(start: Start, client: Client) -> None:
+    start(WORKERS="3", MAX_BATCH="1").ready()
+    client.send("wait 2")
+    sent = {client.send(f"text {number}"): f"TEXT {number}" for number in range(200)}
+    assert {reply.properties.correlation_id: reply.text for reply in client.receive(200)} == sent  # beside the slow one
+    assert client.receive()[0].text == "WAIT 2"
+    assert client.nothing_comes()
 
 
 # TLS

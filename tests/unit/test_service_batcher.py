@@ -34,6 +34,7 @@ class Watched:
     """A batcher whose model waits until it is let go, and records what it was given."""
 
     max_batch: int = 4
+    workers: int = 1
     batches: list[list[str]] = field(default_factory=list)
     outcomes: "queue.Queue[list[Outcome]]" = field(default_factory=queue.Queue)
     crashes: "queue.Queue[BaseException]" = field(default_factory=queue.Queue)
@@ -42,7 +43,12 @@ class Watched:
 
     def __post_init__(self) -> None:
         self.batcher = Batcher(
-            self.translate, self.max_batch, hand_back=self.outcomes.put, crashed=self.crashes.put, beat=lambda: None
+            self.translate,
+            self.max_batch,
+            self.workers,
+            hand_back=self.outcomes.put,
+            crashed=self.crashes.put,
+            beat=lambda: None,
         )
 
     def translate(self, texts: list[str]) -> Sequence[Capitals]:
@@ -156,6 +162,38 @@ def test_withdrawing_empties_the_line_and_leaves_the_batch_in_progress(watched: 
     assert watched.batcher.withdraw() == []
     (outcomes,) = watched.let_go()
     assert [outcome.result for outcome in outcomes] == [Capitals("FIRST")]
+
+
+@pytest.fixture
+def two() -> Iterator[Watched]:
+    each = Watched(workers=2)
+    each.batcher.start()
+    yield each
+    each.may_go_on.release(100)
+    assert each.batcher.stop(WAIT_SECONDS)
+
+
+def test_two_workers_translate_at_the_same_time(two: Watched) -> None:
+    busy(two)
+    two.submit("second")
+    assert two.started.acquire(timeout=WAIT_SECONDS)
+    two.submit("a", "b")
+    assert sorted(two.batches) == [["first"], ["second"]]
+    two.let_go(3)
+    assert sum(map(len, two.batches)) == 4
+
+
+def test_a_suspect_runs_while_no_other_worker_does(two: Watched) -> None:
+    busy(two)
+    two.submit("s", suspect=True)
+    two.submit("a")
+    assert not two.started.acquire(timeout=0.3)  # waits for the first
+    two.let_go()
+    assert two.started.acquire(timeout=WAIT_SECONDS)
+    assert two.batches[1:] == [["s"]]
+    assert not two.started.acquire(timeout=0.3)  # nothing beside it
+    two.let_go(2)
+    assert two.batches[2:] == [["a"]]
 
 
 def test_a_thread_that_dies_says_so() -> None:

@@ -18,7 +18,7 @@ def test_an_empty_environment_gives_the_defaults() -> None:
         32,
     )
     assert (settings.max_characters, settings.on_erroneous_input, settings.drain_seconds) == (5000, "exit", 8.0)
-    assert (settings.connect_deadline_seconds, settings.threads, settings.metrics_port) == (0.0, 1, None)
+    assert (settings.connect_deadline_seconds, settings.workers, settings.metrics_port) == (0.0, 1, None)
 
 
 def test_every_setting_is_read_from_its_variable() -> None:
@@ -33,7 +33,7 @@ def test_every_setting_is_read_from_its_variable() -> None:
             "ON_ERRONEOUS_INPUT": "continue",
             "DRAIN_SECONDS": "2.5",
             "CONNECT_DEADLINE_SECONDS": "60",
-            "THREADS": "2",
+            "WORKERS": "2",
             "METRICS_PORT": "9100",
             "MIN_SCORE": "0.5",
             "LOG_FORMAT": "text",
@@ -91,7 +91,7 @@ def test_a_setting_given_twice_is_refused(tmp_path: Path) -> None:
         ("DRAIN_SECONDS", "inf"),
         ("DRAIN_SECONDS", "soon"),
         ("CONNECT_DEADLINE_SECONDS", "-1"),
-        ("THREADS", "0"),
+        ("WORKERS", "0"),
         ("METRICS_PORT", "70000"),
         ("MIN_SCORE", "2"),
         ("MIN_SCORE", "-0.1"),
@@ -104,6 +104,19 @@ def test_a_bad_value_is_refused_by_name(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=f"^{name} ") as refusal:
         Settings.read({name: value})
     assert refusal.value.exit_code == 78
+
+
+@pytest.mark.parametrize("name", ["THREADS", "THREADS_FILE"])
+def test_a_setting_that_is_gone_is_refused_with_its_successor(name: str) -> None:
+    with pytest.raises(SettingsError, match=r"^THREADS is gone.* WORKERS") as refusal:
+        Settings.read({name: "2"})
+    assert refusal.value.exit_code == 78
+    assert Settings.read({name: ""}) == Settings()
+
+
+def test_each_worker_has_its_share_of_requests_in_hand() -> None:
+    assert Settings(prefetch=8, workers=3).in_hand == 24
+    assert Settings(prefetch=65_535, workers=3).in_hand == 65_535
 
 
 def test_bytes_that_are_not_utf_8_are_refused_by_name() -> None:
