@@ -1,4 +1,4 @@
-"""What several suites share: `images.py`, `raw_headers.py`."""
+"""What several suites share: `checkpoints.py`, `images.py`, `raw_headers.py`."""
 
 import os
 
@@ -6,4 +6,4 @@ import os
 # Beside other processes on two cores, a training of seconds became one of minutes.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-pytest_plugins = ["images", "raw_headers"]
+pytest_plugins = ["checkpoints", "images", "raw_headers"]

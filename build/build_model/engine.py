@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import tarfile
+import tempfile
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -151,6 +153,12 @@ class Engine:
         names = {name for one in ours for name in one.get("RepoDigests") or ()}
         return sorted(name.partition("@")[2] for name in names if name.partition("@")[0] == repository)
 
+    def attributes(self, image: str) -> dict[str, Any]:
+        """What the engine's API says of an image, as `docker image inspect` shows it."""
+        with translated(f"look up {image}"):
+            found: dict[str, Any] = self.client.images.get(image).attrs
+        return found
+
     def tags(self, repository: str) -> list[str]:
         """The tags that the engine has of ``repository``."""
         with translated(f"list the images of {repository}"):
@@ -221,18 +229,45 @@ class Engine:
             )
         return digest
 
-    def pull(self, reference: str, progress: Progress) -> Image:
-        """Pull ``repository:tag`` or ``repository@digest``; the image as it is here now."""
+    def pull(self, reference: str, progress: Progress, login: Mapping[str, str] | None = None) -> Image:
+        """Pull ``repository:tag`` or ``repository@digest``; the image as it is here now.
+
+        ``login`` is the engine's own form of one; without it, docker-py looks one up.
+        """
         separator = "@" if "@" in reference else ":"
         repository, _, tag = reference.rpartition(separator)
         with translated(f"pull {reference}"), progress.transfers(f"Pulling {reference}") as show:
-            for event in self.client.api.pull(repository, tag=tag, stream=True, decode=True):
+            given = dict(login) if login is not None else None
+            for event in self.client.api.pull(repository, tag=tag, stream=True, decode=True, auth_config=given):
                 _raise_if_failed(event, f"pull {reference}", ())
                 _show(show, event)
         image = self.image(reference)
         if image is None:
             raise EngineFailed(f"The engine pulled {reference} but doesn't have it. Pull it again.")
         return image
+
+    @contextmanager
+    def saved(self, image: str) -> Iterator[IO[bytes]]:
+        """An image with all its layers, as `docker save` writes it."""
+        with translated(f"save {image}"), tempfile.TemporaryFile() as file:
+            for piece in self.client.api.get_image(image):
+                file.write(piece)
+            file.seek(0)
+            yield file
+
+    def load(self, archive: IO[bytes]) -> str:
+        """Take in an archive of one image without a name, as `docker load` does; its ID."""
+        said: list[str] = []
+        with translated("load the image"):
+            for event in self.client.api.load_image(archive, quiet=True):  # type: ignore[no-untyped-call]
+                _raise_if_failed(event, "load the image", said)
+                if "message" in event:  # of a request that was refused as a whole
+                    raise EngineFailed(f"The engine could not load the image: {event['message']}")
+                said.append(str(event.get("stream", "")).strip())
+        match = re.search(r"sha256:[0-9a-f]{64}", " ".join(said))
+        if match is None:
+            raise EngineFailed(f"The engine loaded the image without naming it. Its last words: {' / '.join(said)}")
+        return match[0]
 
     def import_root(self, root: IO[bytes], reference: str, changes: Sequence[str]) -> None:
         """An image ``reference`` of one layer, the tar of a root folder; ``changes`` are Dockerfile instructions."""

@@ -29,8 +29,10 @@ def test_a_build_names_its_reference_image_layers_and_hash(released: Version, en
     assert built["reference"] == released.reference
     assert built["image"] == image.id
     assert built["architecture"] == image.labels["dragoman.architecture"]
-    assert [layer["holds"] for layer in built["layers"]][-2:] == ["model", "code"]
-    assert built["layers"][-1]["bytes"] < 1_000_000
+    assert [layer["holds"] for layer in built["layers"]][-4:] == ["model", "lexicon", "library", "code"]
+    assert sum(layer["bytes"] for layer in built["layers"][-2:]) < 100_000
+    assert built["tested"]
+    assert built["total_bytes"] < 160_000_000
 
 
 def test_pushing_the_same_version_with_the_same_content_does_nothing(
@@ -54,6 +56,30 @@ def test_pushing_the_same_version_with_other_content_is_refused_with_what_differ
     assert differing == {f"model/checkpoint/{name}" for name in names}
     labels = Registry(registry).labels(Reference(registry, repository, "1.0.0"))
     assert labels["dragoman.artifact"] == released.built["artifact"]
+
+
+def test_built_without_an_engine_it_is_the_same_image_to_the_last_byte(
+    build_model: BuildModel, released: Version, registry: str, repository: str
+) -> None:
+    where = ("--registry", registry, "--repository", f"{repository}-again", "--push", "--no-test")
+    nobody = {"DOCKER_HOST": f"tcp://{NOBODY}"}
+    ran = build_model("--version", "1.0.0", *where, "--max-push", "15MB", "--json", environment=nobody)
+    assert ran.exit_code == 0, ran.stdout
+    assert ran.object["digest"] == released.built["digest"]
+    assert ran.object["tested"] is False
+    assert ran.object["sent_bytes"] < 15_000_000
+    again = build_model("--version", "1.0.0", *where, environment=nobody)
+    assert "already in the registry, with this very content" in again.stdout
+
+
+def test_a_released_version_is_verified_without_running_it_and_rebuilt_from_the_clone(
+    build_model: BuildModel, released: Version
+) -> None:
+    nobody = {"DOCKER_HOST": f"tcp://{NOBODY}"}
+    ran = build_model("verify", released.reference, "--rebuild", "--json", environment=nobody)
+    assert ran.exit_code == 0, ran.stdout
+    assert (ran.object["verified"], ran.object["rebuilt"]) == (True, True)
+    assert ran.object["digest"] == released.built["digest"]
 
 
 def test_behind_a_path_a_pushed_version_is_not_overwritten_either(
@@ -87,7 +113,7 @@ def test_an_image_of_the_engine_is_inspected_there(build_model: BuildModel, rele
     assert ran.exit_code == 0
     assert ran.object["labels"]["dragoman.artifact"] == released.built["artifact"]
     assert ran.object["manifest"]["version"] == "1.0.0"
-    assert [layer["holds"] for layer in ran.object["layers"]][-2:] == ["model", "code"]
+    assert [layer["holds"] for layer in ran.object["layers"]][-4:] == ["model", "lexicon", "library", "code"]
     assert ran.object["layers_compressed"] is False
 
 
@@ -116,8 +142,9 @@ def test_a_second_version_shares_the_runtime_and_has_its_own_model(
     released: Version, second: Version, engine: Engine
 ) -> None:
     first_layers, second_layers = image_layers(engine, released.reference), image_layers(engine, second.reference)
-    assert first_layers[:-2] == second_layers[:-2]
-    assert set(first_layers[-2:]).isdisjoint(second_layers[-2:])
+    # The package `model` is the same for both: only what is trained and what says so differs.
+    assert first_layers[:-4] == second_layers[:-4]
+    assert set(first_layers[-4:]) & set(second_layers[-4:]) == set(first_layers[-3:-1])
 
 
 def test_a_dry_run_says_what_would_be_built_and_warns_of_the_number(

@@ -57,7 +57,8 @@ def test_weights_and_vocabularies_are_alone_in_the_model_layer(
     folder = "opt/dragoman/model/checkpoint"
     assert set(held.model) == {f"{folder}/{name}" for name in ("weights.safetensors", "fra.lang.json", "eng.lang.json")}
     assert {f"{folder}/manifest.json", f"{folder}/golden.jsonl"} <= set(held.code)
-    assert not any("build_model" in path or "tests" in path for path in held.code)
+    assert {path.split("/")[2] for path in held.library} == {"model"}
+    assert not any("build_model" in path or "tests" in path for path in (*held.code, *held.library))
 
 
 def test_another_build_of_the_same_version_meanwhile_is_noticed(

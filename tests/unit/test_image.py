@@ -1,38 +1,43 @@
 """The image before it exists: its labels, layers and context are a value; these tests look at it."""
 
+import json
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 import model
-from build_model.image import artifact, image, runtime
+from build_model.image import artifact, oci, runtime
+from build_model.image import plan as planning
 from build_model.image.base import Base
-from build_model.image.context import pack
 from build_model.image.inspection import Inspection
+from build_model.image.plan import Plan, Source
 from build_model.image.reference import Address
+from build_model.image.runtime import Recipe
 from build_model.image.version import Version
 
 ROOT = Path(model.__file__).parent.parent
 BASE = Base("debian:bookworm-slim", "sha256:" + "1" * 64, "sha256:" + "2" * 64)
-SOURCE = image.Source("0123abc", "https://git.example/dragoman")
+SOURCE = Source("0123abc", datetime(2026, 1, 2, tzinfo=UTC), {"source": "https://git.example/dragoman"})
 
 
 @pytest.fixture
-def plan(make_checkpoint: Callable[..., Path], tmp_path: Path) -> image.Plan:
+def plan(make_checkpoint: Callable[..., Path], tmp_path: Path) -> Plan:
     """Version 1.0.0 for a registry."""
     held = artifact.write(make_checkpoint(), Version(1, 0, 0), tmp_path / "1.0.0")
-    stage = runtime.decide(BASE, ROOT)
-    return image.plan(held, Version(1, 0, 0), stage, SOURCE, ROOT, registry=Address.parse("127.0.0.1:5000"))
+    stage = runtime.decide(BASE, Recipe.read(ROOT))
+    return planning.plan(held, Version(1, 0, 0), stage, SOURCE, ROOT, registry=Address.parse("127.0.0.1:5000"))
 
 
-def pushed(plan: image.Plan) -> Inspection:
+def pushed(plan: Plan) -> Inspection:
     """``plan`` as the registry shows it afterwards."""
     return Inspection("r", "sha256:d", plan.labels, {}, (), True, plan.layers.digests())
 
 
-def test_it_is_named_for_the_engine_and_for_the_registry(plan: image.Plan) -> None:
+def test_it_is_named_for_the_engine_and_for_the_registry(plan: Plan) -> None:
     names = [str(reference) for reference in plan.references]
     assert names == ["dragoman/fra-eng:1.0.0", "127.0.0.1:5000/dragoman/fra-eng:1.0.0"]
 
@@ -47,7 +52,7 @@ def test_it_is_named_for_the_engine_and_for_the_registry(plan: image.Plan) -> No
     ],
 )
 def test_its_runtime_lies_in_the_registry_beside_it(
-    plan: image.Plan, address: str, repository: str, runtime_name: str
+    plan: Plan, address: str, repository: str, runtime_name: str
 ) -> None:
     there = replace(plan, references=(Address.parse(address).reference(repository, "1.0.0"),)).shared_runtime
     assert there is not None
@@ -55,7 +60,7 @@ def test_its_runtime_lies_in_the_registry_beside_it(
     assert there.tag == plan.runtime.key
 
 
-def test_its_labels_say_where_it_comes_from_and_what_is_in_it(plan: image.Plan, tmp_path: Path) -> None:
+def test_its_labels_say_where_it_comes_from_and_what_is_in_it(plan: Plan, tmp_path: Path) -> None:
     labels = dict(plan.labels)
     manifest = model.fingerprint.Manifest.read(tmp_path / "1.0.0")
     assert labels.pop("dragoman.architecture") == manifest.architecture
@@ -71,41 +76,59 @@ def test_its_labels_say_where_it_comes_from_and_what_is_in_it(plan: image.Plan, 
         "org.opencontainers.image.description": (
             "A French-to-English translation model with its code, vocabularies and RabbitMQ service"
         ),
-        "org.opencontainers.image.licenses": "Apache-2.0",
+        "org.opencontainers.image.licenses": "Apache-2.0 AND CC-BY-2.0",
+        "org.opencontainers.image.created": "2026-01-02T00:00:00Z",
         "org.opencontainers.image.base.name": "debian:bookworm-slim",
         "org.opencontainers.image.base.digest": "sha256:" + "2" * 64,
     }
 
 
-def test_its_stage_begins_at_the_runtime_and_copies_the_model_before_the_code() -> None:
-    stage = image.stage((ROOT / "Dockerfile").read_text("utf-8"))
-    instructions = [line.split()[0] for line in stage.splitlines() if line and not line.startswith("#")]
-    assert instructions == ["ARG", "FROM", "COPY", "COPY", "WORKDIR", "USER", "HEALTHCHECK", "CMD"]
-    assert stage.index("COPY model-layer /") < stage.index("COPY code-layer /")
+BELOW = {
+    "architecture": "amd64",
+    "config": {},
+    "rootfs": {"type": "layers", "diff_ids": ["sha256:below"]},
+    "os": "linux",
+}
 
 
-def test_a_dockerfile_without_that_stage_is_an_error_that_says_so() -> None:
-    with pytest.raises(image.DockerfileInvalid, match="no line 'ARG RUNTIME=runtime'"):
-        image.stage("FROM scratch\n")
+def test_its_manifest_is_the_same_each_time_whatever_the_hour(plan: Plan) -> None:
+    below = [oci.Descriptor(oci.LAYER, "sha256:runtime", 1)]
+    one, other = plan.compose(BELOW, below), plan.compose(BELOW, below)
+    assert one.manifest == other.manifest
+    assert isinstance(one.manifest.content, bytes)
+    document = json.loads(one.manifest.content)
+    assert [layer["digest"] for layer in document["layers"]] == [
+        "sha256:runtime",
+        *(layer.blob.digest for _, layer in one.layers),
+    ]
+    assert document["annotations"]["org.opencontainers.image.created"] == "2026-01-02T00:00:00Z"
+    assert replace(plan, created=datetime(2027, 1, 2, tzinfo=UTC)).compose(BELOW, below).manifest != one.manifest
 
 
-def test_its_context_is_the_same_bytes_each_time(plan: image.Plan) -> None:
-    with pack(plan.context()) as one, pack(plan.context()) as other:
-        assert one.read() == other.read()
+def test_its_time_is_source_date_epoch_or_that_of_the_commit(tmp_path: Path) -> None:
+    assert Source.of(tmp_path, {"SOURCE_DATE_EPOCH": "1700000000"}).created == datetime(
+        2023, 11, 14, 22, 13, 20, tzinfo=UTC
+    )
+    assert Source.of(tmp_path, {}).created == datetime(1970, 1, 1, tzinfo=UTC)
+    seconds = subprocess.run(
+        ["git", "-C", ROOT, "log", "-1", "--format=%ct"], capture_output=True, text=True, check=True
+    )
+    assert Source.of(ROOT, {}).created.timestamp() == int(seconds.stdout)
+    with pytest.raises(planning.TimeInvalid, match="SOURCE_DATE_EPOCH is 'yesterday'"):
+        Source.of(tmp_path, {"SOURCE_DATE_EPOCH": "yesterday"})
 
 
-def test_a_refusal_lists_each_file_that_differs_and_the_runtime(plan: image.Plan) -> None:
-    assert image.differences(plan, pushed(plan)) == []
-    code = {
-        **plan.layers.code,
+def test_a_refusal_lists_each_file_that_differs_and_the_runtime(plan: Plan) -> None:
+    assert planning.differences(plan, pushed(plan)) == []
+    library = {
+        **plan.layers.library,
         "opt/dragoman/model/errors.py": b"changed",
         "opt/dragoman/model/new.py": b"new",
     }
-    changed = replace(
-        plan, layers=artifact.Layers(plan.layers.model, code), runtime=replace(plan.runtime, key="other-runtime")
-    )
+    layers = replace(plan.layers, library=library)
+    changed = replace(plan, layers=layers, runtime=replace(plan.runtime, key="other-runtime"))
     ours, theirs = changed.layers.digests(), plan.layers.digests()
-    assert image.differences(changed, pushed(plan)) == [
+    assert planning.differences(changed, pushed(plan)) == [
         f"model/errors.py: {ours['model/errors.py'][:12]} here, {theirs['model/errors.py'][:12]} there",
         f"model/new.py: {ours['model/new.py'][:12]} here, none there",
         f"runtime: other-runtim here, {plan.runtime.key[:12]} there",
@@ -113,14 +136,15 @@ def test_a_refusal_lists_each_file_that_differs_and_the_runtime(plan: image.Plan
 
 
 def test_the_version_is_part_of_the_identity_and_weights_are_not_part_of_the_code_layer(
-    plan: image.Plan, make_checkpoint: Callable[..., Path], tmp_path: Path
+    plan: Plan, make_checkpoint: Callable[..., Path], tmp_path: Path
 ) -> None:
     other = artifact.write(make_checkpoint("other", fill=b"\1"), Version(1, 0, 0), tmp_path / "other-weights")
-    changed = image.plan(other, Version(1, 0, 0), plan.runtime, SOURCE, ROOT)
-    differing = {line.partition(":")[0] for line in image.differences(changed, pushed(plan))}
+    changed = planning.plan(other, Version(1, 0, 0), plan.runtime, SOURCE, ROOT)
+    differing = {line.partition(":")[0] for line in planning.differences(changed, pushed(plan))}
     assert differing == {"model/checkpoint/weights.safetensors", "model/checkpoint/manifest.json"}
     assert changed.identity != plan.identity
 
 
 def test_outside_a_clone_the_labels_say_nothing_of_a_revision(tmp_path: Path) -> None:
-    assert image.Source.of(tmp_path) == image.Source("", "")
+    found = Source.of(tmp_path, {})
+    assert (found.revision, found.urls) == ("", {})

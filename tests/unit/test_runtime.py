@@ -3,13 +3,13 @@
 import re
 import shutil
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from build_model.image import runtime
+from build_model.image import runtime, wheels
 from build_model.image.base import Base
+from build_model.image.runtime import Recipe, Runtime
 from build_model.report import silent
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,10 +20,15 @@ PIN = re.compile(r"^([a-z0-9-]+)==(\S+)", re.MULTILINE)
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A copy of the files that decide the runtime image."""
-    for name in ("Dockerfile", runtime.PRUNE, *runtime.LOCKS):
+    for name in ("Dockerfile", runtime.PRUNE, *wheels.LOCKS):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path
+
+
+def decided(root: Path) -> Runtime:
+    """The runtime image of these files on BASE."""
+    return runtime.decide(BASE, Recipe.read(root))
 
 
 def append(root: Path, name: str, text: str) -> None:
@@ -31,44 +36,54 @@ def append(root: Path, name: str, text: str) -> None:
         file.write(text)
 
 
-@pytest.mark.parametrize("name", [*runtime.LOCKS, runtime.PRUNE])
+@pytest.mark.parametrize("name", [*wheels.LOCKS, runtime.PRUNE])
 def test_its_key_follows_every_file_that_it_is_made_from(root: Path, name: str) -> None:
-    before = runtime.decide(BASE, root).key
+    before = decided(root).key
     append(root, name, "\n# changed\n")
-    assert runtime.decide(BASE, root).key != before
+    assert decided(root).key != before
 
 
 def test_its_key_follows_the_base(root: Path) -> None:
     other = Base(BASE.name, BASE.image_id, "sha256:d2")
-    assert runtime.decide(other, root).key != runtime.decide(BASE, root).key
+    assert runtime.decide(other, Recipe.read(root)).key != decided(root).key
 
 
 def test_its_key_follows_its_instructions(root: Path) -> None:
-    before = runtime.decide(BASE, root).key
+    before = decided(root).key
     dockerfile = root / "Dockerfile"
     dockerfile.write_text(dockerfile.read_text().replace("LANG=C.UTF-8", "LANG=fr_FR.UTF-8"))
-    assert runtime.decide(BASE, root).key != before
+    assert decided(root).key != before
 
 
-@pytest.mark.parametrize(
-    "edit",
-    [
-        lambda text: f"# A comment.\n\n{text}",
-        lambda text: text.replace("ARG RUNTIME", "# Another comment.\nARG RUNTIME"),
-        lambda text: f"{text}\nENV ONLY_IN=the-model-stage\n",
-    ],
-    ids=["comment", "comment before the model stage", "model stage"],
-)
-def test_its_key_ignores_what_does_not_go_into_it(root: Path, edit: Callable[[str], str]) -> None:
-    before = runtime.decide(BASE, root)
+def test_its_key_ignores_comments_and_blank_lines(root: Path) -> None:
+    before = decided(root)
     dockerfile = root / "Dockerfile"
-    dockerfile.write_text(edit(dockerfile.read_text()))
-    assert runtime.decide(BASE, root) == before
+    dockerfile.write_text(f"# A comment.\n\n{dockerfile.read_text()}")
+    assert decided(root) == before
 
 
-def test_its_dockerfile_ends_before_the_model_stage(root: Path) -> None:
-    stage = runtime.decide(BASE, root).stage
-    assert re.findall(r"^FROM .*$", stage, re.MULTILINE) == ["FROM ${BASE} AS wheels", "FROM ${BASE} AS runtime"]
+def test_its_config_says_how_it_runs_and_nothing_of_the_engine_that_built_it(root: Path) -> None:
+    held = {
+        "User": "10001:10001",
+        "Env": ["A=1"],
+        "Hostname": "3f2a",
+        "Image": "sha256:parent",
+        "Labels": None,
+        "Cmd": ["x"],
+    }
+    one = {
+        "Config": held,
+        "RootFS": {"Layers": ["sha256:a", "sha256:b"]},
+        "Created": "2026-01-01",
+        "DockerVersion": "20",
+    }
+    other = {**one, "Config": {**held, "Hostname": "other"}, "Created": "2027-01-01", "Id": "sha256:x"}
+    config = runtime.config_of(decided(root), one)
+    assert config == runtime.config_of(decided(root), other)
+    assert config["config"] == {"User": "10001:10001", "Env": ["A=1"], "Cmd": ["x"], "Labels": decided(root).labels}
+    assert config["rootfs"]["diff_ids"] == ["sha256:a", "sha256:b"]
+    assert len(config["history"]) == 2
+    assert runtime.of_labels(config["config"]["Labels"]) == decided(root)
 
 
 def test_wheels_that_pip_cannot_fetch_are_one_clear_error(
@@ -77,8 +92,8 @@ def test_wheels_that_pip_cannot_fetch_are_one_clear_error(
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
-    with pytest.raises(runtime.WheelsUnavailable, match=r"(?s)requirements/runtime\.txt.*No matching.*pip config list"):
-        runtime.wheelhouse(root, tmp_path / "wheels", silent())
+    with pytest.raises(wheels.WheelsUnavailable, match=r"(?s)requirements/runtime\.txt.*No matching.*pip config list"):
+        wheels.wheelhouse(root, tmp_path / "wheels", silent())
 
 
 def pins(name: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -18,12 +19,14 @@ from build_model.cli.options import (
     print_object,
     progress_for,
     reported,
+    size_in_bytes,
     warn,
 )
 from build_model.cli.training import Corpus, Dev, Epochs, Minutes, check_length, train_into
 from build_model.engine import Engine
 from build_model.image import base as base_image
 from build_model.image import image
+from build_model.image.plan import REPOSITORY, Plan
 from build_model.image.version import Version
 
 ARTIFACTS = ROOT / "artifacts"
@@ -43,13 +46,25 @@ def build(
     push: Annotated[
         bool, typer.Option("--push", help="Push it; a version that is there is never overwritten.")
     ] = False,
-    repository: Repository = image.REPOSITORY,
+    repository: Repository = REPOSITORY,
     base_reference: Annotated[
         str,
         typer.Option(
             "--base-image", metavar="REF", help="The Debian image with Python 3.11 to build on.", show_default=False
         ),
     ] = "",
+    test: Annotated[
+        bool, typer.Option("--test/--no-test", help="Translate the goldens: here, and in the finished image.")
+    ] = True,
+    max_push: Annotated[
+        int | None,
+        typer.Option(
+            parser=size_in_bytes,
+            metavar="SIZE",
+            help="Send no more than that, such as 60kB or 15MB.",
+            show_default=False,
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and plan, build nothing.")] = False,
     train_first: Annotated[
         bool, typer.Option("--train", help="Train the checkpoint first, into runs/X.Y.Z. Needs --corpus and a length.")
@@ -90,14 +105,14 @@ def build(
             facts = train_into(corpus, dev, checkpoint, minutes, epochs, as_json=as_json)
             if not as_json:
                 print_object(facts, as_json=False)
-        order = image.Order(number, checkpoint, registry, push, repository, base_reference or None)
-        engine = Engine.connect()
+        order = image.Order(number, checkpoint, registry, push, repository, base_reference or None, test, max_push)
+        connect = functools.cache(Engine.connect)
         if dry_run:
             with tempfile.TemporaryDirectory() as scratch:
-                plan, warning = image.prepare(order, ROOT, Path(scratch), engine, progress_for(as_json))
+                plan, warning = image.prepare(order, ROOT, Path(scratch), connect, progress_for(as_json))
                 _print_plan(plan, warning, as_json=as_json)
             return
-        _print_made(image.make(order, ROOT, ARTIFACTS, engine, progress_for(as_json)), as_json=as_json)
+        _print_made(image.make(order, ROOT, ARTIFACTS, connect, progress_for(as_json)), as_json=as_json)
 
 
 @group.command()
@@ -108,13 +123,11 @@ def base(as_json: Json = False) -> None:
         print_object({"reference": made.name, "image": made.image_id, "digest": made.digest}, as_json=as_json)
 
 
-def _print_plan(plan: image.Plan, warning: str | None, *, as_json: bool) -> None:
+def _print_plan(plan: Plan, warning: str | None, *, as_json: bool) -> None:
     if as_json:
         report.print_object({**plan.encode(), "warning": warning})
         return
-    report.print_facts(
-        f"Would build {plan.references[-1]}", [("on", plan.runtime.reference), *sorted(plan.labels.items())]
-    )
+    report.print_facts(f"Would build {plan.reference}", [("on", plan.runtime.reference), *sorted(plan.labels.items())])
     report.print_facts("with these files", ((digest[:12], path) for path, digest in plan.layers.digests().items()))
     warn(warning)
 
@@ -123,13 +136,21 @@ def _print_made(made: image.Made, *, as_json: bool) -> None:
     if as_json:
         report.print_object(made.encode())
         return
-    reference = made.plan.references[-1]
+    reference = made.plan.reference
     facts = [("architecture", made.plan.labels["dragoman.architecture"]), ("artifact", made.plan.identity)]
     if made.digest:
         facts.append(("digest", made.digest))
-    if made.built is None:
+    if not made.made:
         report.print_facts(f"{reference} is already in the registry, with this very content; nothing was done", facts)
+    elif made.pushed:
+        parts = [
+            (f"{one.holds}, compressed", f"{report.size(one.size)}, {'sent' if one.sent else 'was there'}")
+            for one in made.pushed.transfers
+        ]
+        report.print_facts(f"{reference}: {made.pushed}", [("image", made.image_id), *facts, *parts])
     else:
-        sizes = [(f"layer {holds}, on disk", report.size(count)) for holds, count in made.built.layers]
-        report.print_facts(str(reference), [("image", made.built.image_id), *facts, *sizes])
+        sizes = [(f"layer {holds}, on disk", report.size(count)) for holds, count in made.layers]
+        report.print_facts(str(reference), [("image", made.image_id), *facts, *sizes])
+    if made.made and not made.tested:
+        warn("nothing was tried: no golden sentence was translated, here or in the image. `build-model smoke` does.")
     warn(made.warning)

@@ -22,7 +22,7 @@ from build_model.cli.options import (
     utf8,
 )
 from build_model.engine import Engine
-from build_model.image import image
+from build_model.image.plan import REPOSITORY
 from build_model.operation import deploy as deploying
 from build_model.operation import shadow as shadows
 from build_model.operation import smoke, swarm
@@ -127,7 +127,7 @@ def deploy(
     shadow: Annotated[
         bool, typer.Option("--shadow", help="Change nothing: let it answer copies of requests, and show what differs.")
     ] = False,
-    repository: Repository = image.REPOSITORY,
+    repository: Repository = REPOSITORY,
     name: Name = DEPLOYMENT,
     host: Host = None,
     hosts: Hosts = None,

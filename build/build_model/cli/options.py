@@ -56,6 +56,14 @@ def utf8(texts: list[str]) -> list[str]:
     return texts
 
 
+def size_in_bytes(text: str) -> int:
+    """``60kB``, ``1.5 MB``, ``1000`` as bytes (decimal units, as everywhere here)."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMG]?)B?", text.strip())
+    if match is None:
+        raise typer.BadParameter(f"{text!r} is no size. Expected a number and B, kB, MB or GB, such as 60kB.")
+    return int(float(match[1]) * 1000 ** " kMG".index(match[2] or " "))
+
+
 Repository = Annotated[
     str,
     typer.Option(

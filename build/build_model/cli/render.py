@@ -9,7 +9,7 @@ import typer
 
 from build_model import report
 from build_model.cli.options import ROOT, Json, RegistryAddress, Repository, reported
-from build_model.image import image
+from build_model.image.plan import REPOSITORY
 from build_model.operation import render
 from build_model.operation.deploy import resolve
 
@@ -29,7 +29,7 @@ def orchestrators() -> None:
 def render_kubernetes(
     version: Annotated[str, typer.Argument(metavar="VERSION", help="A version that the registry has.")],
     registry: RegistryAddress,
-    repository: Repository = image.REPOSITORY,
+    repository: Repository = REPOSITORY,
     folder: Annotated[
         Path,
         typer.Option(

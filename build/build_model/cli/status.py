@@ -9,7 +9,7 @@ import typer
 from build_model import report
 from build_model.cli.operation import DEPLOYMENT, Host, Hosts, Name, engines
 from build_model.cli.options import Json, Repository, print_object, reported
-from build_model.image import image
+from build_model.image.plan import REPOSITORY
 from build_model.operation import deploy as deploying
 from build_model.operation import lock
 from build_model.operation import prune as pruning
@@ -47,7 +47,7 @@ def history(
         str,
         typer.Option(metavar="HOST:PORT[/PREFIX]", help="Ask this registry, which has it from every machine."),
     ] = "",
-    repository: Repository = image.REPOSITORY,
+    repository: Repository = REPOSITORY,
     limit: Annotated[int, typer.Option(min=1, help="The last so many.")] = 20,
     as_json: Json = False,
 ) -> None:
@@ -79,7 +79,7 @@ def unlock(name: Name = DEPLOYMENT, host: Host = None, hosts: Hosts = None, as_j
 @group.command()
 def prune(
     keep: Annotated[int, typer.Option(min=1, metavar="N", help="The newest versions that stay.")] = 3,
-    repository: Repository = image.REPOSITORY,
+    repository: Repository = REPOSITORY,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
     host: Host = None,
     hosts: Hosts = None,

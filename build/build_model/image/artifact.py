@@ -34,11 +34,14 @@ class Artifact:
     manifest: Manifest
 
 
-def check(checkpoint: Path) -> None:
-    """What the service does before it connects: hashes, network, goldens.
+def check(checkpoint: Path, *, goldens: bool = True) -> None:
+    """What the service does before it connects: hashes, network, goldens; without ``goldens`` the hashes alone.
 
     Raises GuardError when one of them doesn't hold, GoldensMissing when there is nothing to hold the model to.
     """
+    if not goldens:
+        verify(checkpoint)
+        return
     from model.translator import Translator  # noqa: PLC0415 (torch takes a second; no other command needs it)
 
     translator = Translator.load(checkpoint)
@@ -66,24 +69,40 @@ def write(checkpoint: Path, version: Version, folder: Path) -> Artifact:
 
 @dataclass(frozen=True)
 class Layers:
-    """The files of the two layers on top of the runtime: path in the image, without leading slash, to content."""
+    """The files of the layers on top of the runtime: path in the image, without leading slash, to content.
+
+    Attributes:
+        model: weights and vocabularies.
+        lexicon: what the package ``model`` has beside its sources.
+        library: the package ``model``.
+        code: the package ``service``, manifest and goldens.
+    """
 
     model: Mapping[str, Content]
+    lexicon: Mapping[str, Content]
+    library: Mapping[str, Content]
     code: Mapping[str, Content]
+
+    def by_name(self) -> dict[str, Mapping[str, Content]]:
+        """The layers by what they hold, lowest first."""
+        named = {"model": self.model, "lexicon": self.lexicon, "library": self.library, "code": self.code}
+        return {name: files for name, files in named.items() if files}
 
     def digests(self) -> dict[str, str]:
         """The sha256 of each file under the application folder, by its path relative to that folder."""
         return {
             str(PurePosixPath(path).relative_to(APPLICATION)): sha256(content)
-            for path, content in sorted({**self.model, **self.code}.items())
+            for files in self.by_name().values()
+            for path, content in files.items()
         }
 
 
 def layers(artifact: Artifact, root: Path) -> Layers:
     """What goes into the image: the artifact's files, and the Python files of ``model`` and ``service`` below ``root``.
 
-    Weights and vocabularies are alone in the model layer: it is pushed again only when one of them changes. All is read
-    now, so that the image holds what its labels say though somebody edits a file or builds the same version meanwhile.
+    Weights and vocabularies are alone in the model layer: it is pushed again only when one of them changes. So is the
+    lexicon, of 2 MB; the code has two layers, so that a change sends one of them, less than 40 kB. All is read now, so
+    that the image holds what its labels say though somebody edits a file or builds the same version meanwhile.
 
     Raises ChecksumMismatch when the artifact's folder doesn't hold what was written to it, CodeMissing.
     """
@@ -97,12 +116,14 @@ def layers(artifact: Artifact, root: Path) -> Layers:
                 "version here? Run this one again when that is done."
             )
         (code if name == GOLDEN else model)[str(CHECKPOINT / name)] = content
-    for package in ("model", "service"):
+    library: dict[str, Content] = {}
+    for package, layer in (("model", library), ("service", code)):
         sources = sorted(path for path in (root / package).rglob("*") if path.suffix in CODE)
         if not sources:
             raise CodeMissing(f"No code below {root / package}. Run build-model from a clone of the repository.")
-        code |= {str(APPLICATION / source.relative_to(root).as_posix()): source.read_bytes() for source in sources}
-    return Layers(model, code)
+        layer |= {str(APPLICATION / source.relative_to(root).as_posix()): source.read_bytes() for source in sources}
+    lexicon = {path: library.pop(path) for path in list(library) if not path.endswith(".py")}
+    return Layers(model, lexicon, library, code)
 
 
 def identity(digests: Mapping[str, str], runtime_key: str) -> str:

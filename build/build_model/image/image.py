@@ -1,118 +1,50 @@
-"""The model image: what goes into it, decided as a value; then built, tested, tagged and pushed."""
+"""Making the model image: planned as a value, written as bytes, put into registry or engine, tried, then named."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-from collections.abc import Iterable, Mapping
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from build_model.engine import Engine
-from build_model.image import artifact, runtime
+from build_model.image import artifact, base, engine_image, login, runtime
 from build_model.image import version as versions
-from build_model.image.artifact import CHECKPOINT, Artifact, Layers
+from build_model.image.artifact import CHECKPOINT
 from build_model.image.blobs import BlobMissing
-from build_model.image.context import Content, pack
 from build_model.image.inspection import ImageForeign, Inspection, inspect, layer_names
-from build_model.image.reference import Address, Reference
-from build_model.image.registry import Registry, VersionUnknown
-from build_model.image.runtime import Runtime
+from build_model.image.oci import Blob, Descriptor
+from build_model.image.plan import REPOSITORY, Composed, Plan, Source, differences, next_version, plan
+from build_model.image.push import Part, Pushed, TagExists, take, upload
+from build_model.image.reference import Reference
+from build_model.image.registry import Registry, Stored, VersionUnknown, labels_of
+from build_model.image.runtime import Recipe, Runtime
+from build_model.image.verify import compare_rebuilt
 from build_model.image.version import Version
 from build_model.report import Progress
 from model.errors import DragomanError
-from model.fingerprint import MANIFEST, Manifest
+from model.fingerprint import MANIFEST
 
-REPOSITORY = "dragoman/fra-eng"
-STAGE = "ARG RUNTIME=runtime\n"
-"""Where the model image's part of the Dockerfile begins. The classic builder would run every stage above it too, so
-only the text from here on is sent to it, with the runtime image's ID for ``RUNTIME``."""
 SELF_TEST_SECONDS = 300
 
-
-class DockerfileInvalid(DragomanError):
-    """The Dockerfile has no part for the model image."""
+Connect = Callable[[], Engine]
+"""Gives the engine, when it is needed: a push to a registry that has the runtime image needs none."""
 
 
 class SelfTestFailed(DragomanError):
     """The finished image fails its own self-test."""
 
 
-class TagExists(DragomanError):
-    """The registry already has this version with other content."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where the code comes from; both empty where that isn't known. ``revision`` ends in ``-dirty`` before a commit."""
-
-    revision: str
-    url: str
-
-    @classmethod
-    def of(cls, root: Path) -> Source:
-        """Asks git about the clone at ``root``."""
-        revision = _git(root, "rev-parse", "HEAD")
-        changed = revision and _git(root, "status", "--porcelain", "--", "model", "service", "Dockerfile")
-        url = _git(root, "remote", "get-url", "origin")
-        return cls(f"{revision}-dirty" if changed else revision, url if url.startswith("https://") else "")
-
-
-@dataclass(frozen=True)
-class Plan:
-    """An image before it exists: everything that decides its bytes, and its names."""
-
-    version: Version
-    references: tuple[Reference, ...]
-    runtime: Runtime
-    layers: Layers
-    labels: Mapping[str, str]
-    dockerfile: str
-
-    @property
-    def identity(self) -> str:
-        """The label ``dragoman.artifact``."""
-        return self.labels["dragoman.artifact"]
-
-    @property
-    def shared_runtime(self) -> Reference | None:
-        """What the registry calls the runtime image: it lies beside the model's, where whoever may push that may push
-        this. None without a registry."""
-        image = self.references[-1]
-        if not image.registry:
-            return None
-        namespace, slash, _ = image.repository.rpartition("/")
-        return Reference(image.registry, f"{namespace}{slash}{runtime.NAME}", self.runtime.key)
-
-    def context(self) -> dict[str, Content]:
-        """The build context: a Dockerfile and one tree per layer."""
-        trees = {"model-layer": self.layers.model, "code-layer": self.layers.code}
-        files: dict[str, Content] = {"Dockerfile": self.dockerfile.encode()}
-        return files | {f"{tree}/{path}": content for tree, held in trees.items() for path, content in held.items()}
-
-    def encode(self) -> dict[str, Any]:
-        """For ``--dry-run --json``."""
-        return {
-            "version": str(self.version),
-            "references": [str(reference) for reference in self.references],
-            "runtime": self.runtime.reference,
-            "labels": dict(sorted(self.labels.items())),
-            "files": self.layers.digests(),
-        }
-
-
-@dataclass(frozen=True)
-class Built:
-    """An image as the engine has it. ``layers`` is (what it holds, bytes on disk), lowest first."""
-
-    image_id: str
-    layers: tuple[tuple[str, int], ...]
-
-
 @dataclass(frozen=True)
 class Order:
-    """What was asked of ``build-model --version``. An empty ``registry`` means the engine alone."""
+    """What was asked of ``build-model --version``. An empty ``registry`` means the engine alone.
+
+    Attributes:
+        test: whether the goldens are translated, here and in the finished image.
+        max_push: how many bytes may be sent; None is without limit.
+    """
 
     version: Version
     checkpoint: Path
@@ -120,119 +52,223 @@ class Order:
     push: bool = False
     repository: str = REPOSITORY
     base_image: str | None = None
+    test: bool = True
+    max_push: int | None = None
 
 
 @dataclass(frozen=True)
 class Made:
-    """What came of an order. ``built`` is None if nothing was built, ``digest`` is empty if nothing was pushed."""
+    """What came of an order.
+
+    Attributes:
+        image_id: in the engine, or what it will be there.
+        digest: of the manifest in the registry; empty if nothing was pushed.
+        layers: (what it holds, bytes), lowest first: compressed after a push, else on disk.
+        pushed: what was sent; None if nothing was, because it was there already or nobody asked.
+        made: whether there is an image now that wasn't there before.
+        tested: whether its self-test passed.
+    """
 
     plan: Plan
-    built: Built | None
+    image_id: str
     digest: str
+    layers: tuple[tuple[str, int], ...]
+    pushed: Pushed | None
+    made: bool
+    tested: bool
     warning: str | None
 
     def encode(self) -> dict[str, Any]:
         """For ``--json``."""
-        layers = self.built.layers if self.built else ()
+        sent = [one.sent for one in self.pushed.transfers] if self.pushed else [None] * len(self.layers)
+        layers = [
+            {"holds": holds, "bytes": count, **({} if was_sent is None else {"sent": was_sent})}
+            for (holds, count), was_sent in zip(self.layers, sent, strict=False)
+        ]
         return {
-            "reference": str(self.plan.references[-1]),
+            "reference": str(self.plan.reference),
             "version": str(self.plan.version),
-            "image": self.built.image_id if self.built else None,
+            "image": self.image_id or None,
             "digest": self.digest or None,
-            "built": self.built is not None,
-            "layers": [{"holds": holds, "bytes": count} for holds, count in layers],
+            "built": self.made,
+            "tested": self.tested,
+            "layers": layers,
             "architecture": self.plan.labels["dragoman.architecture"],
             "artifact": self.plan.identity,
             "warning": self.warning,
+            **(self.pushed.encode() if self.pushed else {}),
         }
 
 
-def prepare(order: Order, root: Path, artifacts: Path, engine: Engine, progress: Progress) -> tuple[Plan, str | None]:
+def prepare(order: Order, root: Path, artifacts: Path, connect: Connect, progress: Progress) -> tuple[Plan, str | None]:
     """Check the checkpoint against the code, write the artifact below ``artifacts``, plan its image; and a warning."""
+    if order.test or not order.push:
+        connect()  # before the minutes of work that need it in the end
     progress.line(f"Checking {order.checkpoint} against the code")
-    artifact.check(order.checkpoint)
+    artifact.check(order.checkpoint, goldens=order.test)
     held = artifact.write(order.checkpoint, order.version, artifacts / str(order.version))
-    base = runtime.resolve(engine, root, progress, base_image=order.base_image)
     registry = Registry(order.registry) if order.registry else None
     planned = plan(
         held,
         order.version,
-        base,
+        _runtime(order, Recipe.read(root), registry, connect, progress),
         Source.of(root),
         root,
         repository=order.repository,
         registry=registry.address if registry else None,
     )
-    return planned, predecessor_warning(planned, engine, registry)
+    return planned, predecessor_warning(planned, connect, registry)
 
 
-def make(order: Order, root: Path, artifacts: Path, engine: Engine, progress: Progress) -> Made:
+def make(order: Order, root: Path, artifacts: Path, connect: Connect, progress: Progress) -> Made:
     """Checkpoint -> artifact -> image -> tag -> registry. A version that the registry has is never overwritten."""
-    planned, warning = prepare(order, root, artifacts, engine, progress)
-    if order.push:
-        digest = standing(planned, Registry(order.registry))
-        if digest:
-            return Made(planned, None, digest, warning)
-    base = runtime.ensure(
-        engine,
-        planned.runtime,
-        root,
-        shared=planned.shared_runtime,
-        registry=Registry(order.registry) if order.registry else None,
-        push=order.push,
-        progress=progress,
+    planned, warning = prepare(order, root, artifacts, connect, progress)
+    if not order.push:
+        return _made_in_engine(order, planned, root, connect, progress, warning)
+    registry = Registry(order.registry)
+    if digest := standing(planned, registry):
+        return Made(planned, "", digest, (), None, False, False, warning)
+    assert planned.shared_runtime
+    below = registry.find(planned.shared_runtime) or share_runtime(planned, registry, root, connect, progress)
+    return _pushed(order, planned, registry, below, connect, progress, warning)
+
+
+def _runtime(order: Order, recipe: Recipe, registry: Registry | None, connect: Connect, progress: Progress) -> Runtime:
+    """What the registry has for these dependencies, so that all who use it share its layers; else on this base."""
+    if registry and order.base_image is None:
+        image = registry.address.reference(order.repository)
+        if there := runtime.shared(registry, image, recipe):
+            return there
+    return runtime.decide(base.ensure_base(connect(), order.base_image, progress), recipe)
+
+
+def _pushed(
+    order: Order,
+    planned: Plan,
+    registry: Registry,
+    below: Stored,
+    connect: Connect,
+    progress: Progress,
+    warning: str | None,
+) -> Made:
+    """Put the image under its digest, try it, and only then give it the version's tag."""
+    composed = planned.compose(registry.config(below), below.layers)
+    reference = planned.reference
+    pushed = upload(
+        registry,
+        reference.repository,
+        _parts(composed, below.layers),
+        progress,
+        source=below.repository,
+        max_bytes=order.max_push,
     )
-    built = build(planned, engine, base, progress)
-    digest = engine.push(str(planned.references[-1]), progress) if order.push else ""
-    return Made(planned, built, digest, warning)
+    pinned = replace(reference, tag="", digest=composed.manifest.digest)
+    registry.put_manifest(pinned, composed.manifest)
+    image_id = composed.config.digest
+    if order.test:
+        engine = connect()
+        image_id = engine.pull(pinned.pinned, progress, login.for_engine(reference.registry)).id
+        self_test(engine, image_id, progress)
+    take(registry, reference, composed.manifest)
+    if order.test:
+        for name in planned.references:
+            engine.tag(image_id, str(name))
+    layers = tuple((one.holds, one.size) for one in pushed.transfers if one.holds != "config")
+    return Made(planned, image_id, composed.manifest.digest, layers, pushed, True, order.test, warning)
 
 
-def plan(
-    held: Artifact,
-    version: Version,
-    base: Runtime,
-    source: Source,
-    root: Path,
-    *,
-    repository: str = REPOSITORY,
-    registry: Address | None = None,
-) -> Plan:
-    """Decide the image of the artifact ``held``. Reads files below ``root``, asks nobody."""
-    local = Reference("", repository, str(version))
-    files = artifact.layers(held, root)
-    labels = _labels(held.manifest, version, base, source, artifact.identity(files.digests(), base.key))
-    return Plan(
-        version=version,
-        references=(local, registry.reference(repository, str(version))) if registry else (local,),
-        runtime=base,
-        layers=files,
-        labels=labels,
-        dockerfile=stage((root / "Dockerfile").read_text("utf-8")),
-    )
+def _parts(composed: Composed, below: Sequence[Descriptor]) -> list[Part]:
+    """Of an image: its layers, lowest first, then its config."""
+    return [
+        *(Part("runtime", descriptor) for descriptor in below),
+        *(Part(holds, layer.blob.descriptor, layer.blob) for holds, layer in composed.layers),
+        Part("config", composed.config.descriptor, composed.config),
+    ]
 
 
-def stage(dockerfile: str) -> str:
-    """The part of the Dockerfile that makes the model image."""
-    _, marker, after = dockerfile.partition(STAGE)
-    if not marker:
-        raise DockerfileInvalid(
-            f"The Dockerfile has no line {STAGE.strip()!r}, where the model image's part begins. Put it back."
-        )
-    return marker + after
-
-
-def build(plan: Plan, engine: Engine, runtime_id: str, progress: Progress) -> Built:
-    """Build, test and only then name the image: a reference never stands for an image that failed its self-test."""
-    progress.line(f"Building {plan.references[0]} on {plan.runtime.reference}")
-    with pack(plan.context()) as context:
-        image_id = engine.build(
-            context, tags=[], labels=plan.labels, buildargs={"RUNTIME": runtime_id}, progress=progress
-        )
-    self_test(engine, image_id, progress)
-    for reference in plan.references:
+def _made_in_engine(
+    order: Order, planned: Plan, root: Path, connect: Connect, progress: Progress, warning: str | None
+) -> Made:
+    """Load the image into the engine, on its own runtime image or the registry's."""
+    engine = connect()
+    runtime_id = local_runtime(planned, engine, root, order, progress)
+    attributes = engine.attributes(runtime_id)
+    composed = planned.compose(runtime.config_of(planned.runtime, attributes), ())
+    progress.line(f"Loading {planned.references[0]} on {planned.runtime.reference}")
+    with tempfile.TemporaryDirectory(prefix="dragoman-layers-") as scratch:
+        image_id = engine_image.load(engine, runtime_id, composed, Path(scratch), progress)
+    if order.test:
+        self_test(engine, image_id, progress)
+    for reference in planned.references:
         engine.tag(image_id, str(reference))
-    sizes = [size for _, size in engine.layer_sizes(image_id)]
-    return Built(image_id, tuple(zip(layer_names(len(sizes)), sizes, strict=True)))
+    return Made(planned, image_id, "", _sizes(engine, image_id), None, True, order.test, warning)
+
+
+def local_runtime(planned: Plan, engine: Engine, root: Path, order: Order, progress: Progress) -> str:
+    """The ID of the runtime image in the engine: its own, else pulled if the registry has it, else built."""
+    if image := engine.image(planned.runtime.reference):
+        return image.id
+    if planned.shared_runtime:
+        there = Registry(order.registry).find(planned.shared_runtime)
+        if there:
+            pinned = replace(planned.shared_runtime, digest=there.digest).pinned
+            image_id = engine.pull(pinned, progress, login.for_engine(planned.reference.registry)).id
+            engine.tag(image_id, planned.runtime.reference)
+            return image_id
+    return _built_runtime(planned, Recipe.read(root), engine, root, progress)
+
+
+def share_runtime(planned: Plan, registry: Registry, root: Path, connect: Connect, progress: Progress) -> Stored:
+    """Put the engine's runtime image, built if it has none, into the registry for everybody."""
+    there = planned.shared_runtime
+    assert there
+    if elsewhere := runtime.elsewhere(registry, planned.reference, planned.runtime.key):
+        parts = [Part("runtime", one) for one in (*elsewhere.layers, elsewhere.config)]
+        upload(registry, there.repository, parts, progress, source=elsewhere.repository)
+        return _tagged_runtime(registry, there, planned.runtime.recipe, elsewhere.blob)
+    progress.line(f"{registry.host} has no {there.repository} of these dependencies yet")
+    engine, recipe = connect(), Recipe.read(root)
+    image = engine.image(planned.runtime.reference)
+    image_id = image.id if image else _built_runtime(planned, recipe, engine, root, progress)
+    with tempfile.TemporaryDirectory(prefix="dragoman-layers-") as folder:
+        composed = engine_image.composed_runtime(engine, image_id, planned.runtime, Path(folder), progress)
+        upload(registry, there.repository, composed.parts, progress)
+    return _tagged_runtime(registry, there, recipe.digest, composed.manifest)
+
+
+def _tagged_runtime(registry: Registry, there: Reference, recipe: str, manifest: Blob) -> Stored:
+    """The runtime image under its key, and under its recipe where nothing is yet."""
+    registry.put_manifest(there, manifest)
+    if registry.find(tagged := replace(there, tag=runtime.recipe_tag(recipe))) is None:
+        registry.put_manifest(tagged, manifest)
+    return registry.manifest(there)
+
+
+def verify_rebuilt(registry: Registry, reference: Reference, root: Path, checkpoint: Path) -> None:
+    """Build the image again from the clone at ``root``, on the runtime image that it says it is on, and compare.
+
+    Raises RebuildDiffers, and VersionUnknown when that runtime image is gone.
+    """
+    found = registry.image(registry.manifest(reference))
+    labels = registry.labels(reference)
+    below = registry.manifest(runtime.beside(reference, labels[runtime.KEY]))
+    version = Version.parse(labels["org.opencontainers.image.version"])
+    with tempfile.TemporaryDirectory(prefix="dragoman-rebuild-") as scratch:
+        held = artifact.write(checkpoint, version, Path(scratch) / "artifact")
+        local = plan(held, version, runtime.of_labels(labels_of(registry.config(below))), Source.of(root), root)
+    planned = replace(local, references=(*local.references, reference))
+    compare_rebuilt(planned, registry, found, planned.compose(registry.config(below), below.layers))
+
+
+def _built_runtime(planned: Plan, recipe: Recipe, engine: Engine, root: Path, progress: Progress) -> str:
+    """The ID of the runtime image that the engine builds now; BaseUnavailable when its base is another one today."""
+    built_on = base.ensure_base(engine, planned.runtime.base_name, progress)
+    if runtime.decide(built_on, recipe) != planned.runtime:
+        raise base.BaseUnavailable(
+            f"{planned.runtime.base_name} is {built_on.digest} in this engine, and {planned.runtime.base_digest} was "
+            "planned for. Name the base image by its digest: --base-image REF@sha256:..."
+        )
+    return runtime.build(planned.runtime, recipe, built_on.image_id, engine, root, progress)
 
 
 def self_test(engine: Engine, image_id: str, progress: Progress) -> None:
@@ -252,9 +288,8 @@ def standing(plan: Plan, registry: Registry) -> str | None:
 
     Raises TagExists when it has other content under this version.
     """
-    reference = plan.references[-1]
     try:
-        there = inspect(registry, reference)
+        there = inspect(registry, plan.reference)
     except VersionUnknown:
         return None
     except (ImageForeign, BlobMissing) as error:
@@ -263,39 +298,26 @@ def standing(plan: Plan, registry: Registry) -> str | None:
         return there.digest
     listed = "".join(f"\n  {line}" for line in differences(plan, there))
     raise TagExists(
-        f"{reference} is already in the registry with other content. What differs:{listed}\n"
-        f"A pushed version is never overwritten. Choose another version: build-model --version {_next(plan.version)} …"
+        f"{plan.reference} is already in the registry with other content. What differs:{listed}\n"
+        "A pushed version is never overwritten. Choose another version: "
+        f"build-model --version {next_version(plan.version)} …"
     )
 
 
-def differences(plan: Plan, there: Inspection) -> list[str]:
-    """One line per file, and one for the runtime, that is not the same here and in the registry."""
-    ours, theirs = plan.layers.digests(), there.digests
-    lines = [
-        f"{path}: {_short(ours.get(path))} here, {_short(theirs.get(path))} there"
-        for path in sorted({*ours, *theirs})
-        if ours.get(path) != theirs.get(path)
-    ]
-    key = there.labels.get("dragoman.runtime", "")
-    if key != plan.runtime.key:
-        lines.append(f"runtime: {_short(plan.runtime.key)} here, {_short(key)} there")
-    return lines
-
-
-def predecessor_warning(plan: Plan, engine: Engine, registry: Registry | None) -> str | None:
+def predecessor_warning(plan: Plan, connect: Connect, registry: Registry | None) -> str | None:
     """What ``version.warning`` says about the step from the version before this one; None without one.
 
     It is looked for in the registry, or else in the engine. One that can't be read any more is a warning too: it
     doesn't stop a new version.
     """
-    image = plan.references[-1]
-    tags = registry.tags(image.repository) if registry else engine.tags(image.repository)
+    image = plan.reference
+    tags = registry.tags(image.repository) if registry else connect().tags(image.repository)
     earlier = [one for one in versions.Version.all_of(tags) if one < plan.version]
     if not earlier:
         return None
     before = replace(image, tag=str(earlier[-1]))
     try:
-        labels = registry.labels(before) if registry else _local_labels(engine, before)
+        labels = registry.labels(before) if registry else _local_labels(connect(), before)
     except (BlobMissing, VersionUnknown, ImageForeign) as error:
         return f"whether {plan.version} is the right number after {before.tag} can't be told: {error}"
     return versions.warning(plan.version, _content(plan.labels), earlier[-1], _content(labels))
@@ -321,60 +343,25 @@ def inspect_local(engine: Engine, reference: Reference) -> Inspection:
         raise ImageForeign(f"{reference} has no label dragoman.artifact: build-model didn't make it.")
     path = f"/{CHECKPOINT / MANIFEST}"
     manifest = json.loads(engine.read_files(image.id, [path])[path])
-    sizes = [size for _, size in engine.layer_sizes(image.id)]
     return Inspection(
         reference=str(reference),
         digest=image.id,
         labels=image.labels,
         manifest=manifest,
-        layers=tuple(zip(layer_names(len(sizes)), sizes, strict=True)),
+        layers=_sizes(engine, image.id),
         compressed=False,
         digests={},
     )
 
 
-def _labels(manifest: Manifest, version: Version, base: Runtime, source: Source, content: str) -> dict[str, str]:
-    opencontainers = {
-        "version": str(version),
-        "revision": source.revision,
-        "source": source.url,
-        "title": f"dragoman {manifest.source}-{manifest.target}",
-        "description": "A French-to-English translation model with its code, vocabularies and RabbitMQ service",
-        "licenses": "Apache-2.0",
-        "base.name": base.base_name,
-        "base.digest": base.base_digest,
-    }
-    dragoman = {
-        "architecture": manifest.architecture,
-        "weights": manifest.weights,
-        "langs": artifact.langs_digest(manifest.langs),
-        "artifact": content,
-        "runtime": base.key,
-    }
-    return {f"org.opencontainers.image.{name}": value for name, value in opencontainers.items() if value} | {
-        f"dragoman.{name}": value for name, value in dragoman.items()
-    }
+def _sizes(engine: Engine, image: str) -> tuple[tuple[str, int], ...]:
+    """(what it holds, bytes on disk) of each layer of an engine's image."""
+    steps, sizes = zip(*engine.layer_sizes(image), strict=True)
+    return tuple(zip(layer_names(steps), sizes, strict=True))
 
 
 def _content(labels: Mapping[str, str]) -> versions.Content:
     return versions.Content(*(labels.get(f"dragoman.{name}", "") for name in ("architecture", "weights", "langs")))
-
-
-def _git(root: Path, *arguments: str) -> str:
-    """git's answer, or nothing without git or a clone: an image can be built from an unpacked archive too."""
-    try:
-        answer = subprocess.run(["git", "-C", root, *arguments], capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        return ""
-    return answer.stdout.strip() if answer.returncode == 0 else ""
-
-
-def _next(version: Version) -> Version:
-    return Version(version.major, version.minor, version.patch + 1)
-
-
-def _short(digest: str | None) -> str:
-    return digest.removeprefix("sha256:")[:12] if digest else "none"
 
 
 def _last_line(log: str) -> str:

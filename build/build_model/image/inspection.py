@@ -1,4 +1,4 @@
-"""What an image says about itself, asked of a registry: of all its layers only the topmost is fetched."""
+"""What an image says about itself, asked of a registry: of all its layers only those with the code are fetched."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import gzip
 import io
 import json
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
@@ -16,6 +16,11 @@ from build_model.image.reference import Reference
 from build_model.image.registry import Registry, labels_of
 from model.errors import DragomanError
 from model.fingerprint import MANIFEST, WEIGHTS, lang_file
+
+BY = "build-model: "
+"""How the history of a layer begins that build-model wrote; what the layer holds follows."""
+CODE = frozenset({"library", "code"})
+"""The layers that hold code: ``model/``, and ``service/`` with the manifest."""
 
 
 class ImageForeign(DragomanError):
@@ -62,27 +67,36 @@ def inspect(registry: Registry, reference: Reference) -> Inspection:
     """
     found = registry.manifest(reference)
     image = registry.image(found)
-    labels = labels_of(registry.config(image))
+    config = registry.config(image)
+    labels = labels_of(config)
     if "dragoman.artifact" not in labels:
         raise ImageForeign(f"{reference} has no label dragoman.artifact: build-model didn't make it.")
-    layers = image.layers
-    code = registry.blobs(reference.repository).read(layers[-1].digest)
-    files = files_in_layer(code, layers[-1].media_type)
+    layers, blobs = image.layers, registry.blobs(reference.repository)
+    steps = [str(step.get("created_by", "")) for step in config.get("history", ()) if not step.get("empty_layer")]
+    names = layer_names(steps if len(steps) == len(layers) else [""] * len(layers))
+    files: dict[str, bytes] = {}
+    for name, layer in zip(names, layers, strict=True):
+        if name in CODE:
+            files |= files_in_layer(blobs.read(layer.digest), layer.media_type)
     model_manifest = json.loads(files[str(CHECKPOINT / MANIFEST)])
     return Inspection(
         reference=str(replace(reference, digest="")),
         digest=found.digest,
         labels=labels,
         manifest=model_manifest,
-        layers=tuple(zip(layer_names(len(layers)), (layer.size for layer in layers), strict=True)),
+        layers=tuple(zip(names, (layer.size for layer in layers), strict=True)),
         compressed=True,
         digests=digests_of(files, model_manifest),
     )
 
 
-def layer_names(count: int) -> list[str]:
-    """What each of an image's ``count`` layers holds, lowest first: the top two are ours, the others the runtime's."""
-    return [*["runtime"] * (count - 2), "model", "code"]
+def layer_names(steps: Sequence[str]) -> list[str]:
+    """What each of an image's layers holds, lowest first, by the step that made it, as its history has that.
+
+    In images of 1.0, which an engine built, the top two were ours and the others the runtime's.
+    """
+    told = [step.removeprefix(BY).split()[0] for step in steps if step.startswith(BY)]
+    return told if len(told) == len(steps) else [*["runtime"] * (len(steps) - 2), "model", "code"]
 
 
 def files_in_layer(blob: bytes, media_type: str) -> dict[str, bytes]:

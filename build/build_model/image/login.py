@@ -41,11 +41,15 @@ class Login:
     password: str = field(default="", repr=False)
     identity_token: str = field(default="", repr=False)
 
-    def for_engine(self, host: str) -> dict[str, str]:
-        """As the engine's API wants it."""
-        if self.identity_token:
-            return {"identitytoken": self.identity_token, "serveraddress": host}
-        return {"username": self.username, "password": self.password, "serveraddress": host}
+
+def for_engine(host: str) -> dict[str, str]:
+    """The login for the registry ``host`` as the engine's API wants it; empty without one. LoginUnreadable."""
+    login = stored(host)
+    if login is None:
+        return {}
+    if login.identity_token:
+        return {"identitytoken": login.identity_token, "serveraddress": host}
+    return {"username": login.username, "password": login.password, "serveraddress": host}
 
 
 def stored(host: str, environment: Mapping[str, str] = os.environ) -> Login | None:

@@ -8,8 +8,8 @@ bytes at the same level is the same for every zlib 1.2.11 to 1.3, and another fo
 from __future__ import annotations
 
 import hashlib
+import io
 import json
-import tempfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -90,6 +90,20 @@ class Layer:
     diff_id: str
 
 
+class Digest:
+    """``sha256:...`` of bytes that come piece by piece."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+
+    def add(self, piece: bytes) -> None:
+        """The next ones."""
+        self._hash.update(piece)
+
+    def __str__(self) -> str:
+        return f"sha256:{self._hash.hexdigest()}"
+
+
 def digest(content: bytes) -> str:
     """``sha256:...``"""
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
@@ -108,18 +122,18 @@ def document(value: Mapping[str, Any], media_type: str) -> Blob:
 
 def layer(files: Mapping[str, Content]) -> Layer:
     """A layer of ``files``, by path from the root; see ``context.pack`` for owners, modes and times."""
-    with pack(files) as tar, tempfile.SpooledTemporaryFile(max_size=64 * _PIECE_BYTES) as compressed:
-        diff_id = compress(tar, compressed)
-        compressed.seek(0)
-        return Layer(blob(compressed.read(), LAYER), diff_id)
+    compressed = io.BytesIO()
+    with pack(files) as tar:
+        diff_id = compress(iter(lambda: tar.read(_PIECE_BYTES), b""), compressed)
+    return Layer(blob(compressed.getvalue(), LAYER), diff_id)
 
 
-def compress(tar: IO[bytes], out: IO[bytes]) -> str:
+def compress(tar: Iterable[bytes], out: IO[bytes], level: int = 9) -> str:
     """Gzip ``tar`` into ``out``; the digest of the tar."""
-    deflate = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    deflate = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS)
     sha256, checksum, size = hashlib.sha256(), 0, 0
     out.write(_GZIP_HEADER)
-    while piece := tar.read(_PIECE_BYTES):
+    for piece in tar:
         sha256.update(piece)
         checksum, size = zlib.crc32(piece, checksum), size + len(piece)
         out.write(deflate.compress(piece))

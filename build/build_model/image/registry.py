@@ -63,6 +63,11 @@ class Stored:
         return value
 
     @property
+    def blob(self) -> Blob:
+        """To be put somewhere else."""
+        return Blob(self.descriptor, self.content)
+
+    @property
     def config(self) -> Descriptor:
         """An image's config."""
         return Descriptor.decode(self.document["config"])

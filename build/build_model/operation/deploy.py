@@ -11,6 +11,7 @@ from typing import Any
 
 from build_model.container import Container
 from build_model.engine import Engine, Image
+from build_model.image import login
 from build_model.image.artifact import CHECKPOINT, langs_digest
 from build_model.image.connection import RegistryUnreachable
 from build_model.image.inspection import ImageForeign
@@ -278,7 +279,7 @@ class Deployer:
 
     def _obtain(self, engine: Engine, image: Reference) -> Image:
         """From the engine where it has the digest, which can't be anything else; from the registry where not."""
-        return engine.image(image.pinned) or engine.pull(image.pinned, self.progress)
+        return engine.image(image.pinned) or engine.pull(image.pinned, self.progress, login.for_engine(image.registry))
 
     def _drain(self, engine: Engine, old: Container) -> None:
         exit_code = replica.drain(engine, old)

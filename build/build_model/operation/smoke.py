@@ -13,6 +13,7 @@ from statistics import median
 
 from build_model.container import SECRETS, ContainerSpec
 from build_model.engine import Engine, ImageMissing
+from build_model.image import login
 from build_model.image.artifact import CHECKPOINT
 from build_model.image.reference import Reference
 from build_model.operation.rpc import Broker, Parcel
@@ -229,7 +230,7 @@ def _candidate(trial: Trial, engine: Engine, broker: Broker, progress: Progress)
             raise ImageMissing(f"The engine has no image {trial.image}. Name its version: {trial.image}:VERSION.")
         if not reference.registry:
             raise ImageMissing(f"The engine has no image {trial.image}. Pull it, or build it: build-model --version X.")
-        image = engine.pull(trial.image, progress)
+        image = engine.pull(trial.image, progress, login.for_engine(reference.registry))
     path = f"/{CHECKPOINT / GOLDEN}"
     lines = engine.read_files(image.id, [path])[path].decode().splitlines()
     if not lines:

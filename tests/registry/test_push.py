@@ -1,0 +1,252 @@
+"""An image's way into a real registry without any engine, and what is noticed of one that isn't what it says.
+
+The runtime image here is a small one that means nothing: what is below the model's layers is never looked into.
+"""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+import model
+from build_model.image import image, oci, runtime
+from build_model.image.artifact import CodeMissing
+from build_model.image.base import Base
+from build_model.image.blobs import BlobFalse, BlobMissing
+from build_model.image.connection import RegistryUnreachable
+from build_model.image.push import PushTooLarge, TagExists, take
+from build_model.image.reference import Reference
+from build_model.image.registry import ManifestFalse, Registry, VersionUnknown
+from build_model.image.runtime import Recipe
+from build_model.image.verify import ImageFalse, RebuildDiffers, verify_image
+from build_model.image.version import Version
+from build_model.report import silent
+from registry.node import RegistryNode
+
+ROOT = Path(model.__file__).parent.parent
+BASE = Base("debian:slim", "sha256:1d", "sha256:d1")
+CODE_BYTES = 60_000
+"""A change of the code costs no more than that, and nor do new weights beside their own size."""
+
+MakeCheckpoint = Callable[..., Path]
+
+
+@pytest.fixture
+def registry(node: RegistryNode) -> Registry:
+    """A registry that has the runtime image of this repository's dependencies, in its usual place."""
+    registry = Registry(node.address)
+    recipe = Recipe.read(ROOT)
+    there = runtime.decide(BASE, recipe)
+    layer = oci.layer({"usr/lib/torch": bytes(1_000_000)})
+    attributes = {"Config": {"Cmd": ["python3"]}, "RootFS": {"Layers": [layer.diff_id]}}
+    config = oci.document(runtime.config_of(there, attributes), oci.CONFIG)
+    for blob in (layer.blob, config):
+        registry.blobs(runtime.REPOSITORY).put(blob)
+    manifest = oci.manifest(config, [layer.blob.descriptor], {})
+    for tag in (there.key, runtime.recipe_tag(recipe.digest)):
+        registry.put_manifest(Reference(registry.host, runtime.REPOSITORY, tag), manifest)
+    return registry
+
+
+def nobody() -> NoReturn:
+    pytest.fail("an engine was asked for")
+
+
+class Builder:
+    """Builds and pushes versions without an engine, each in an artifact folder of its own."""
+
+    def __init__(self, registry: Registry, scratch: Path) -> None:
+        self.registry = registry
+        self._scratch = scratch
+        self._count = 0
+
+    def order(self, version: str, checkpoint: Path, **settings: object) -> image.Order:
+        known: dict[str, object] = {"registry": self.registry.host, "push": True, "test": False, **settings}
+        return image.Order(Version.parse(version), checkpoint, **known)  # type: ignore[arg-type]
+
+    def push(self, version: str, checkpoint: Path, root: Path = ROOT, **settings: object) -> image.Made:
+        self._count += 1
+        order = self.order(version, checkpoint, **settings)
+        return image.make(order, root, self._scratch / str(self._count), nobody, silent())
+
+    def reference(self, tag: str) -> Reference:
+        return self.registry.address.reference(image.REPOSITORY, tag)
+
+
+@pytest.fixture
+def builder(registry: Registry, tmp_path: Path) -> Builder:
+    return Builder(registry, tmp_path / "artifacts")
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A copy of what an image is made of, whose code may be changed."""
+    folder = tmp_path / "clone"
+    for name in ("model", "service", "requirements", "build"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.safetensors"))
+    for name in ("Dockerfile", "pyproject.toml"):
+        shutil.copyfile(ROOT / name, folder / name)
+    return folder
+
+
+def test_a_push_without_an_engine_sends_what_is_not_there_and_takes_the_runtime_over(
+    builder: Builder, make_checkpoint: MakeCheckpoint
+) -> None:
+    made = builder.push("1.0.0", make_checkpoint())
+    assert made.pushed
+    assert [(one.holds, one.sent) for one in made.pushed.transfers] == [
+        ("runtime", False),
+        ("model", True),
+        ("lexicon", True),
+        ("library", True),
+        ("code", True),
+        ("config", True),
+    ]
+    assert str(made.pushed).startswith("sent ")
+    assert not made.tested
+    reference = builder.reference("1.0.0")
+    assert builder.registry.resolve(reference).digest == made.digest
+    assert builder.registry.config(builder.registry.manifest(reference))["config"]["Cmd"] == ["python3"]
+
+
+def test_two_builds_of_one_commit_are_one_image(
+    builder: Builder, make_checkpoint: MakeCheckpoint, tmp_path: Path
+) -> None:
+    checkpoint = make_checkpoint()
+    one = builder.push("1.0.0", checkpoint)
+    other = builder.push("1.0.0", checkpoint, repository="elsewhere/fra-eng")
+    assert other.digest == one.digest
+    again = builder.push("1.0.0", checkpoint)
+    assert (again.made, again.digest, again.pushed) == (False, one.digest, None)
+
+
+def test_a_change_of_the_code_sends_no_more_than_the_code(
+    builder: Builder, make_checkpoint: MakeCheckpoint, clone: Path
+) -> None:
+    checkpoint = make_checkpoint()
+    builder.push("1.0.0", checkpoint)
+    with (clone / "service" / "log.py").open("a") as file:
+        file.write("\n# changed\n")
+    made = builder.push("1.0.1", checkpoint, clone, max_push=CODE_BYTES)
+    assert made.pushed
+    assert [one.holds for one in made.pushed.transfers if one.sent] == ["code", "config"]
+
+
+def test_new_weights_send_their_size_and_little_more(builder: Builder, make_checkpoint: MakeCheckpoint) -> None:
+    builder.push("1.0.0", make_checkpoint())
+    made = builder.push("1.1.0", make_checkpoint("other", fill=b"\1"))
+    assert made.pushed
+    sent = {one.holds: one.size for one in made.pushed.transfers if one.sent}
+    assert set(sent) == {"model", "code", "config"}  # with the manifest, which is beside the service
+    assert made.pushed.sent - sent["model"] < CODE_BYTES
+
+
+def test_more_than_max_push_is_refused_and_nothing_is_sent(builder: Builder, make_checkpoint: MakeCheckpoint) -> None:
+    with pytest.raises(PushTooLarge, match=r"(?s)--max-push allows 1\.0 kB.*code: .*Nothing was sent"):
+        builder.push("1.0.0", make_checkpoint(), max_push=1000)
+    assert builder.registry.tags(image.REPOSITORY) == []
+
+
+def test_a_pushed_version_is_not_overwritten(
+    builder: Builder, make_checkpoint: MakeCheckpoint, node: RegistryNode
+) -> None:
+    made = builder.push("1.0.0", make_checkpoint())
+    other = make_checkpoint("other", fill=b"\1")
+    with pytest.raises(TagExists, match=r"(?s)already in the registry.*weights\.safetensors: .* here, .* there"):
+        builder.push("1.0.0", other)
+    with pytest.raises(TagExists, match="pushed by somebody else meanwhile"):
+        take(builder.registry, builder.reference("1.0.0"), oci.document({"layers": []}, oci.MANIFEST))
+    assert builder.registry.resolve(builder.reference("1.0.0")).digest == made.digest
+
+
+def test_a_version_of_which_a_part_is_gone_is_not_overwritten_and_warns_the_next_one(
+    builder: Builder, make_checkpoint: MakeCheckpoint, node: RegistryNode
+) -> None:
+    checkpoint = make_checkpoint()
+    builder.push("1.0.0", checkpoint)
+    node.lose(builder.registry.manifest(builder.reference("1.0.0")).config.digest)
+    with pytest.raises(TagExists, match="lacks its part"):
+        builder.push("1.0.0", checkpoint)
+    made = builder.push("1.0.1", checkpoint)
+    assert made.warning
+    assert "can't be told" in made.warning
+
+
+def test_an_image_that_is_what_it_says_is_verified_and_rebuilt(
+    builder: Builder, make_checkpoint: MakeCheckpoint
+) -> None:
+    checkpoint = make_checkpoint()
+    made = builder.push("1.0.0", checkpoint)
+    found = verify_image(builder.registry, builder.reference("1.0.0"), silent())
+    assert found.reference.digest == made.digest
+    assert dict(found.checked)["goldens"] == "1"
+    image.verify_rebuilt(builder.registry, found.reference, ROOT, checkpoint)
+
+
+def test_a_rebuild_of_other_code_or_of_another_checkpoint_differs_by_name(
+    builder: Builder, make_checkpoint: MakeCheckpoint, clone: Path
+) -> None:
+    checkpoint = make_checkpoint()
+    builder.push("1.0.0", checkpoint)
+    reference = builder.registry.resolve(builder.reference("1.0.0"))
+    with (clone / "service" / "log.py").open("a") as file:
+        file.write("\n# changed\n")
+    with pytest.raises(RebuildDiffers, match=r"(?s)label dragoman\.artifact.*layer code: sha256:"):
+        image.verify_rebuilt(builder.registry, reference, clone, checkpoint)
+    with pytest.raises(RebuildDiffers, match=r"(?s)label dragoman\.weights.*layer model: sha256:"):
+        image.verify_rebuilt(builder.registry, reference, ROOT, make_checkpoint("other", fill=b"\1"))
+
+
+@pytest.mark.parametrize("part", ["manifest", "config", "runtime", "model", "lexicon", "library", "code"])
+@pytest.mark.parametrize("how", [RegistryNode.damage, RegistryNode.lose])
+def test_a_flipped_byte_or_a_missing_part_anywhere_is_refused(
+    builder: Builder,
+    make_checkpoint: MakeCheckpoint,
+    node: RegistryNode,
+    part: str,
+    how: Callable[[RegistryNode, str], None],
+) -> None:
+    builder.push("1.0.0", make_checkpoint())
+    found = builder.registry.manifest(builder.reference("1.0.0"))
+    digests = dict(
+        zip(("runtime", "model", "lexicon", "library", "code"), (layer.digest for layer in found.layers), strict=True)
+    )
+    how(node, {**digests, "config": found.config.digest, "manifest": found.digest}[part])
+    with pytest.raises((BlobFalse, BlobMissing, ManifestFalse, VersionUnknown, RegistryUnreachable)) as refused:
+        verify_image(builder.registry, builder.reference("1.0.0"), silent())
+    assert "Traceback" not in str(refused.value)
+
+
+def test_a_tag_that_was_moved_to_another_version_is_refused(builder: Builder, make_checkpoint: MakeCheckpoint) -> None:
+    checkpoint = make_checkpoint()
+    builder.push("1.0.0", checkpoint)
+    builder.push("1.0.1", checkpoint)
+    newer = builder.registry.manifest(builder.reference("1.0.1"))
+    builder.registry.put_manifest(builder.reference("1.0.0"), newer.blob)
+    with pytest.raises(ImageFalse, match=r"its tag is 1\.0\.0, and version 1\.0\.1 is inside"):
+        verify_image(builder.registry, builder.reference("1.0.0"), silent())
+
+
+@pytest.mark.parametrize("name", ["dragoman.artifact", "dragoman.weights", "dragoman.architecture"])
+def test_a_label_that_is_not_true_is_refused(builder: Builder, make_checkpoint: MakeCheckpoint, name: str) -> None:
+    builder.push("1.0.0", make_checkpoint())
+    reference = builder.reference("1.0.0")
+    found = builder.registry.manifest(reference)
+    config = builder.registry.config(found)
+    config["config"]["Labels"][name] = "0" * 64
+    changed = oci.document(config, oci.CONFIG)
+    builder.registry.blobs(reference.repository).put(changed)
+    manifest = oci.manifest(changed, found.layers, {})
+    builder.registry.put_manifest(reference, manifest)
+    with pytest.raises(ImageFalse, match=f"aren't true: {name} is 0000"):
+        verify_image(builder.registry, reference, silent())
+
+
+def test_a_pushed_image_without_code_is_never_made(
+    builder: Builder, make_checkpoint: MakeCheckpoint, clone: Path
+) -> None:
+    shutil.rmtree(clone / "service")
+    with pytest.raises(CodeMissing):
+        builder.push("1.0.0", make_checkpoint(), clone)
