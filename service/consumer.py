@@ -9,7 +9,8 @@ what publishes, stops no ack.
     Outlet     publishes in confirm mode
     Link       a connection that is opened again, for ever
 
-Nothing here knows the broker's library; those three and `connection` do.
+Nothing here knows the broker's library; those three and `connection` do. It is longer than other modules, since the
+states and all that can happen in each are one thing: a reader of one event needs the others.
 """
 
 import os

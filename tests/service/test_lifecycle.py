@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from proxy import Proxy
+from refusing_broker import RefusingBroker
 from service_process import GROUND, Client, Service, until
 
 from service.metrics import WITHOUT_PREFIX
@@ -71,6 +72,16 @@ def test_a_queue_that_does_not_exist_is_declared(
 ) -> None:
     start(RPC_QUEUE_TYPE=kind).ready()
     client.channel.queue_declare(client.request_queue, durable=durable, arguments=arguments)  # 406 if it differs
+
+
+@pytest.mark.parametrize("kind", ["transient", "classic"])
+def test_a_kind_of_queue_that_the_broker_refuses_is_78_by_the_name_of_its_setting(start: Start, kind: str) -> None:
+    with RefusingBroker() as broker:
+        service = start(AMQP_URL=f"amqp://u:hunter2@127.0.0.1:{broker.port}/%2F", RPC_QUEUE_TYPE=kind)
+        assert service.exit_code() == 78
+    assert service.events[-1]["event"].startswith(f"RPC_QUEUE_TYPE is '{kind}'")
+    assert "transient_nonexcl_queues" in service.events[-1]["event"]
+    assert "hunter2" not in "".join(service.lines)
 
 
 def test_it_waits_for_a_broker_that_comes_later(start: Start, client: Client, amqp_url: str, through: Through) -> None:
