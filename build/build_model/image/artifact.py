@@ -101,7 +101,7 @@ def layers(artifact: Artifact, root: Path) -> Layers:
     """What goes into the image: the artifact's files, and the Python files of ``model`` and ``service`` below ``root``.
 
     Weights and vocabularies are alone in the model layer: it is pushed again only when one of them changes. So is the
-    lexicon, of 2 MB; the code has two layers, so that a change sends one of them, less than 40 kB. All is read now, so
+    lexicon, of 2 MB; the code has two layers, so that a change sends one of them, about 50 kB. All is read now, so
     that the image holds what its labels say though somebody edits a file or builds the same version meanwhile.
 
     Raises ChecksumMismatch when the artifact's folder doesn't hold what was written to it, CodeMissing.
