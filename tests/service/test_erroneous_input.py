@@ -148,8 +148,10 @@ def test_a_forged_reply_to_that_breaks_the_publishing_connection_is_erroneous(st
     client.send("a")
     client.send("forged", reply_to=forged)
     client.send("b")
-    assert sorted(reply.text for reply in client.receive(2)) == ["A", "B"]
+    client.send("still there")
+    texts: set[str] = set()
+    while texts != {"A", "B", "STILL THERE"}:  # what wasn't confirmed when the connection broke comes twice
+        texts |= {reply.text for reply in client.receive()}
     (copy,) = client.quarantine()
     assert (copy.body, copy.properties.headers["x-reason"]) == (b"forged", "reply-to")
-    assert client.ask("still there").text == "STILL THERE"
     assert service.process.poll() is None
