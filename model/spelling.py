@@ -135,7 +135,7 @@ class Speller:
         others = self._alike.get(word)
         if others is None:
             return self._other_end(word, before)
-        if before == "tu" and word == "a":
+        if before == "tu" and word == "a" and after != "t":
             return "as"
         if before[-1:] == "'":
             return None

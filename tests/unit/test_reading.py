@@ -70,6 +70,7 @@ def test_a_slip_is_mended(reader: Reader, typed: str, meant: str) -> None:
         "C'est un logiciel open source.",
         "Mes parents mangent des crêpes.",
         "Prenez la taille s ou m.",
+        "Pourquoi, penses-tu, a-t-il dit cela ?",
         "Qu'il fasse beau ou non, on ira.",
     ],
 )
