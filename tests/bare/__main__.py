@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / ".local" / "bare"
 NAMESPACE = "drg-bare"
 ENTER = Path(__file__).with_name("enter.sh")
-DEMO = "sh tests/bare/demo.sh"
+DEMO = "exec sh tests/bare/demo.sh"  # so that it and process 1 are all that runs
 PROGRAMS = {
     "debootstrap": "debootstrap",
     "ip": "iproute2",

@@ -28,4 +28,5 @@ for process in /proc/[0-9]*; do
     pid=${process#/proc/}
     [ "$pid" = 1 ] || [ "$pid" = $$ ] || ! [ -e "$process/exe" ] || fail "left running: $(tr '\0' ' ' <"$process/cmdline")"
 done
-[ -z "$(git status --porcelain --ignored)" ] || fail "left in the clone: $(git status --porcelain --ignored)"
+left=$(git status --porcelain --ignored | grep -v __pycache__ || true)
+[ -z "$left" ] || fail "left in the clone: $left"
