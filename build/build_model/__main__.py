@@ -1,6 +1,7 @@
 """The entry point of ``build-model``, and of ``python -m build_model``."""
 
 import sys
+import warnings
 
 from build_model import STOPPED
 
@@ -10,6 +11,8 @@ INSTALL = "Install it: `make setup` in a clone, else pip install 'dragoman[train
 
 def main() -> None:
     """Runs the command line. Ctrl-C is one line from the first moment on: importing the rest takes a second."""
+    # torch says so wherever numpy, which the demo doesn't install, isn't there.
+    warnings.filterwarnings("ignore", message="Failed to initialize NumPy")
     try:
         from build_model.cli import app as cli  # noqa: PLC0415
 
@@ -18,9 +21,10 @@ def main() -> None:
         print(f"Interrupted: {STOPPED}", file=sys.stderr)
         sys.exit(130)
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] in OURS:
+        package = (error.name or "").partition(".")[0]
+        if package in OURS:
             raise
-        print(f"ToolsMissing: {error.name} isn't installed, which this command needs. {INSTALL}", file=sys.stderr)
+        print(f"ToolsMissing: {package} isn't installed, which this command needs. {INSTALL}", file=sys.stderr)
         sys.exit(1)
 
 

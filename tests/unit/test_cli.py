@@ -189,6 +189,19 @@ def test_a_name_that_no_queue_can_have_is_refused(run: Callable[..., Result], ar
     assert run("quarantine", "requeue", "--amqp-url", f"amqp://{NOBODY}", *arguments).exit_code == 2
 
 
+def test_what_only_training_needs_is_named_where_it_is_missing(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules['sacrebleu'] = None; from build_model.__main__ import main; "
+        f"sys.argv = ['build-model', 'evaluate', '--test', {str(tmp_path / 'test.jsonl')!r}]; main()"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (
+        1,
+        "ToolsMissing: sacrebleu isn't installed, which this command needs. "
+        "Install it: `make setup` in a clone, else pip install 'dragoman[training]'.\n",
+    )
+
+
 def test_ctrl_c_before_anything_is_imported_is_one_line() -> None:
     # The interrupt comes while the command line is imported, which takes about a second.
     code = (
