@@ -2,6 +2,7 @@
 
 import decimal
 import multiprocessing
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -54,8 +55,11 @@ def test_tls_that_verifies_nothing_is_refused() -> None:
 
 
 def test_a_broker_that_does_not_answer_is_an_error_of_one_line_after_the_retries() -> None:
-    with Client(NOBODY, retries=1) as client, pytest.raises(BrokerUnreachable, match="refused") as error:
-        client.ask("Bonjour.")
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # it doesn't listen
+        url = f"amqp://user:secret@127.0.0.1:{nobody.getsockname()[1]}/%2F"
+        with Client(url, retries=1) as client, pytest.raises(BrokerUnreachable, match="refused") as error:
+            client.ask("Bonjour.")
     assert isinstance(error.value, DragomanError)
     assert "secret" not in str(error.value)
     assert "\n" not in str(error.value)
