@@ -4,7 +4,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 120.0
+"""Nobody waits that long where all is well; beside other work on a small machine it may take a while."""
+AT_ONCE_SECONDS = 7.0
+"""What isn't waited for takes less, on a busy machine too; each deadline of the service and the client is longer."""
 
 
 def until(condition: Callable[[], Any], what: str | Callable[[], str], seconds: float = PATIENCE_SECONDS) -> Any:

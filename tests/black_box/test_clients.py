@@ -14,13 +14,13 @@ from pathlib import Path
 import pika
 import pytest
 from images import ROOT, Urls, missing
+from patience import PATIENCE_SECONDS
 
 from build_model.engine import ContainerSpec, Engine
 from build_model.operation.rpc import Broker
 
 CLIENTS = ROOT / "tests" / "clients"
 GOLDEN = "/opt/dragoman/model/checkpoint/golden.jsonl"
-READY_SECONDS, ANSWER_SECONDS = 60, 60
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def service(image: str, engine: Engine, urls: Urls) -> Iterator[Service]:
         container = engine.create(spec)
         try:
             engine.start(container)
-            until = time.monotonic() + READY_SECONDS
+            until = time.monotonic() + PATIENCE_SECONDS
             while not broker.consumers(queue):
                 assert time.monotonic() < until, engine.log(container, lines=20)
                 time.sleep(0.1)
@@ -87,7 +87,7 @@ def test_a_client_of_another_library_gets_its_translation(client: str, service: 
         capture_output=True,
         text=True,
         check=False,
-        timeout=ANSWER_SECONDS,
+        timeout=PATIENCE_SECONDS,
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     answer = json.loads(ran.stdout)

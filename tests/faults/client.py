@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, Self
 
 import pika
-from patience import until
+from patience import PATIENCE_SECONDS, until
 from pika.adapters.select_connection import IOLoop
 
 from .books import Books, Key
@@ -124,21 +124,21 @@ class Client:
         sent = self.send(body, key, **properties)
         return self.reply(sent)
 
-    def reply(self, key: Key, seconds: float = 30.0) -> Reply:
+    def reply(self, key: Key, seconds: float = PATIENCE_SECONDS) -> Reply:
         """Waits for the reply to a request."""
         until(lambda: key in self.replies, f"a reply to {key!r}", seconds)
         return self.replies[key]
 
-    def wait_confirmed(self, seconds: float = 30.0) -> None:
+    def wait_confirmed(self, seconds: float = PATIENCE_SECONDS) -> None:
         """Waits until the broker took every request."""
         until(lambda: not self.books.unconfirmed, lambda: f"confirms of {len(self.books.unconfirmed)}", seconds)
 
-    def wait_answered(self, seconds: float = 60.0) -> None:
+    def wait_answered(self, seconds: float = PATIENCE_SECONDS) -> None:
         """Waits until the broker took every request and all who wait have their reply."""
         self.wait_confirmed(seconds)
         until(lambda: not self.books.waiting, lambda: f"{len(self.books.waiting)} replies", seconds)
 
-    def wait_replies(self, count: int, seconds: float = 30.0) -> None:
+    def wait_replies(self, count: int, seconds: float = PATIENCE_SECONDS) -> None:
         """Waits until so many replies came."""
         until(lambda: len(self.answered_at) >= count, lambda: f"{count} replies: {len(self.answered_at)}", seconds)
 
@@ -168,7 +168,7 @@ class Client:
             except pika.exceptions.ChannelClosedByBroker:
                 return None
 
-    def quarantined(self, count: int = 0, seconds: float = 30.0) -> dict[Key, Reply]:
+    def quarantined(self, count: int = 0, seconds: float = PATIENCE_SECONDS) -> dict[Key, Reply]:
         """Waits until so many requests are in quarantine, and takes all copies there are into the books; by key."""
 
         def take() -> bool:

@@ -8,12 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from patience import until
+from patience import PATIENCE_SECONDS, until
 from proxy import Proxy
 
 from build_model.engine import ContainerSpec, Engine
 
-READY_SECONDS = 60.0
 MEGABYTE = 1_000_000
 
 
@@ -83,7 +82,7 @@ class Replica:
         """How often an event said that."""
         return sum(text in event["event"] for event in self.log)
 
-    def says(self, text: str, times: int = 1, seconds: float = READY_SECONDS) -> Self:
+    def says(self, text: str, times: int = 1, seconds: float = PATIENCE_SECONDS) -> Self:
         """Waits until an event said that, so often."""
         until(lambda: self.said(text) >= times, lambda: f"{text!r} in the log of {self.name}: {self.log}", seconds)
         return self
@@ -97,7 +96,7 @@ class Replica:
                 return False
             return "serving" in events[max(index for index, event in enumerate(events) if event == "loaded") :]
 
-        until(serves, lambda: f"{self.name} serves: {self.log}", READY_SECONDS)
+        until(serves, lambda: f"{self.name} serves: {self.log}", PATIENCE_SECONDS)
         return self
 
     @property

@@ -39,7 +39,7 @@ def test_a_link_that_swallows_everything_is_noticed_within_a_minute(
     start: Start, client: Client, proxy: Proxy, damaged_url: str, record_property: Any
 ) -> None:
     replica = start(AMQP_URL=damaged_url).ready()
-    for text in paragraphs(300):
+    for text in paragraphs(900):
         client.send(text)
     client.wait_replies(50)
     proxy.drop()
@@ -49,7 +49,7 @@ def test_a_link_that_swallows_everything_is_noticed_within_a_minute(
     assert client.books.waiting
     replica.says("no connection to the broker", times=2, seconds=NOTICED_SECONDS)
     noticed_seconds = time.monotonic() - began
-    client.wait_answered(seconds=120)
+    client.wait_answered()
     record_property("answered_before", answered)
     record_property("noticed_s", round(noticed_seconds, 1))
     record_property("longest_silence_s", round(client.longest_silence, 1))
@@ -85,7 +85,7 @@ def test_a_slow_link_costs_throughput_and_no_memory(
         slow = (client.books.replies - before) / 20
         proxy.delay_seconds, proxy.bytes_per_second = 0.0, None
         began, before = time.monotonic(), client.books.replies
-        client.wait_answered(seconds=120)
+        client.wait_answered()
         fast = (client.books.replies - before) / (time.monotonic() - began)
     record_property("requests_per_second", f"{slow:.0f} of {fast:.0f}")
     record_property("memory_mb", f"{max(memory_mb):.0f}, {at_rest_mb:.0f} at rest")
@@ -110,7 +110,7 @@ def test_a_service_that_starts_before_its_network_waits_and_then_serves(
     assert replica.execute("python3", "-m", "service", "health", "live") == 0
     replica.connect()
     began = time.monotonic()
-    client.wait_answered(seconds=90)
+    client.wait_answered()
     record_property("served_after_s", round(time.monotonic() - began, 1))
     assert client.ask(SENTENCE).error is None
     assert replica.exit_codes == []

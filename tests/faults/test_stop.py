@@ -6,14 +6,14 @@ from contextlib import contextmanager
 
 import pytest
 from broker.node import BrokerNode
-from patience import until
+from patience import AT_ONCE_SECONDS, until
 
 from .client import Client
 from .conftest import Start, free_port
 from .rows import case, fault
 from .texts import SENTENCE, paragraphs, sentences
 
-DRAIN_SECONDS = 8.0
+DRAIN_SECONDS = 60.0
 ALARMS = {
     "memory": (("set_vm_memory_high_watermark", "absolute", "1MB"), ("set_vm_memory_high_watermark", "0.4")),
     "disk": (("set_disk_free_limit", "1000000GB"), ("set_disk_free_limit", "50MB")),
@@ -65,7 +65,7 @@ def test_a_stop_during_an_alarm_is_75_at_the_deadline_and_nothing_is_lost(
         replica = start(DRAIN_SECONDS="2").says("blocked by an alarm")
         began = time.monotonic()
         assert replica.stop() == 75
-        assert 1.5 < time.monotonic() - began < 5
+        assert 1.5 < time.monotonic() - began < 2 + AT_ONCE_SECONDS
         replica.says("closing hard")
     start().ready()
     client.wait_answered()
@@ -73,8 +73,8 @@ def test_a_stop_during_an_alarm_is_75_at_the_deadline_and_nothing_is_lost(
 
 @fault("SIGTERM mid-batch")
 def test_a_stop_finishes_the_batch_and_gives_back_the_rest(start: Start, client: Client) -> None:
-    replica = start().ready()
-    for text in paragraphs(300):
+    replica = start(DRAIN_SECONDS=str(DRAIN_SECONDS)).ready()
+    for text in paragraphs(900):
         client.send(text)
     client.wait_replies(50)
     began = time.monotonic()
@@ -94,5 +94,5 @@ def test_a_stop_before_there_is_a_connection_is_0_at_once(start: Start, client: 
     replica = start(AMQP_URL=f"amqp://guest:guest@127.0.0.1:{free_port()}/").says("no connection to the broker")
     began = time.monotonic()
     assert replica.stop() == 0
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < AT_ONCE_SECONDS
     assert client.depth() == 1

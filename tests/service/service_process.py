@@ -10,17 +10,16 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import pika
+from patience import PATIENCE_SECONDS, until
 
 ROOT = Path(__file__).resolve().parents[2]
 STAND_IN = Path(__file__).parent / "stand_in"
 GROUND = ("__init__.py", "errors.py", "url.py")  # of model, what the service stands on beside the translator
-PATIENCE_SECONDS = 30.0
 
 
 def application_folder(folder: Path) -> Path:
@@ -30,15 +29,6 @@ def application_folder(folder: Path) -> Path:
         shutil.copy(source, folder / "model")
     shutil.copytree(ROOT / "service", folder / "service", ignore=shutil.ignore_patterns("__pycache__"))
     return folder
-
-
-def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE_SECONDS) -> Any:
-    """Waits for a condition, and says what it was where it doesn't come."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
-        time.sleep(0.02)
-    return found
 
 
 class Service:
@@ -68,8 +58,19 @@ class Service:
 
     def says(self, text: str) -> Self:
         """Waits for an event."""
-        until(lambda: any(text in event["event"] for event in self.events), f"{text!r} in the log: {self.lines}")
+        return self.says_again(text, 1)
+
+    def says_again(self, text: str, times: int) -> Self:
+        """Waits until events said that so often."""
+        until(
+            lambda: sum(text in event["event"] for event in self.events) >= times,
+            lambda: f"{text!r}, {times} time(s), in the log: {self.lines}",
+        )
         return self
+
+    def waits(self, seconds: float) -> Self:
+        """Waits until a translation of `wait SECONDS` is under way."""
+        return self.says(f"waits {seconds:g} s")
 
     def ready(self) -> Self:
         """Waits until the service serves."""
@@ -122,6 +123,7 @@ class Client:
         self.request_queue = request_queue
         self.reply_queue = self.channel.queue_declare("", exclusive=True).method.queue
         self.replies: queue.Queue[Reply] = queue.Queue()
+        self._answered: set[str] = set()
         self.channel.basic_consume(self.reply_queue, self._on_reply, auto_ack=True)
 
     def _on_reply(self, _: Any, __: Any, properties: Any, body: bytes) -> None:
@@ -140,12 +142,16 @@ class Client:
         while self.replies.qsize() < count:
             assert time.monotonic() < deadline, f"{self.replies.qsize()} of {count} replies within {seconds:g} s"
             self.connection.process_data_events(0.05)
-        return [self.replies.get() for _ in range(count)]
+        replies = [self.replies.get() for _ in range(count)]
+        self._answered |= {reply.properties.correlation_id for reply in replies}
+        return replies
 
     def ask(self, body: str | bytes, **properties: Any) -> Reply:
-        """Sends a request and waits for its reply."""
+        """Sends a request and waits for its reply. An earlier reply may come again, after a connection broke."""
+        answered = set(self._answered)
         self.send(body, **properties)
-        (reply,) = self.receive()
+        while (reply := self.receive()[0]).properties.correlation_id in answered:
+            pass
         return reply
 
     def nothing_comes(self, seconds: float = 0.5) -> bool:

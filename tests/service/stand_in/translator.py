@@ -3,8 +3,10 @@
 It stands where `model/translator.py` does. What is under test is the service; the broker and the library are real.
 """
 
+import json
 import os
 import signal
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,6 +51,7 @@ class Translator:
             case []:
                 return Translation("", "empty")
             case ["wait", seconds, *_]:
+                sys.stderr.write(json.dumps({"event": f"waits {float(seconds):g} s"}) + "\n")
                 time.sleep(float(seconds))
             case ["score", score, *_]:
                 return Translation(text.upper(), corrected=text, score=float(score))
