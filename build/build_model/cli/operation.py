@@ -1,4 +1,4 @@
-"""What runs: deploying, rolling back, looking at it, trying an image, asking for a translation."""
+"""What runs: deploying, rolling back, looking at it, trying an image."""
 
 from __future__ import annotations
 
@@ -11,15 +11,11 @@ import typer
 
 from build_model import report
 from build_model.cli.options import (
-    QUEUE,
-    BrokerUrl,
     Json,
-    Queue,
     RegistryAddress,
     Repository,
     progress_for,
     reported,
-    utf8,
 )
 from build_model.engine import Engine
 from build_model.image.plan import REPOSITORY
@@ -27,7 +23,6 @@ from build_model.operation import deploy as deploying
 from build_model.operation import shadow as shadows
 from build_model.operation import smoke, swarm
 from build_model.operation.running import Deployment
-from dragoman.client import Answer, Client
 
 DEPLOYMENT = "dragoman"
 
@@ -211,50 +206,6 @@ def smoke_test(
         )
 
 
-@group.command()
-def translate(
-    texts: Annotated[list[str], typer.Argument(metavar="TEXT…", help="French, as a person types it.", callback=utf8)],
-    amqp_url: BrokerUrl = "",
-    checkpoint: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Ask nobody: translate here, with this checkpoint.")
-    ] = None,
-    queue: Queue = QUEUE,
-    timeout: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="How long to wait for the answers.")] = 30.0,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Say on standard error what was mended, how sure, or why not.")
-    ] = False,
-    as_json: Json = False,
-) -> None:
-    """Translate: over the queue with --amqp-url, or here with --checkpoint."""
-    if bool(amqp_url) == (checkpoint is not None) and checkpoint is None:
-        raise typer.BadParameter("say whom to ask: --amqp-url URL or --checkpoint DIR.")
-    with reported(as_json=as_json):
-        answers = (
-            _translated_here(checkpoint, texts)
-            if checkpoint
-            else _translated_by_service(amqp_url, queue, texts, timeout)
-        )
-        if as_json:
-            rows = [{"source": source, **one.encode()} for source, one in zip(texts, answers, strict=True)]
-            report.print_object({"translations": rows})
-            return
-        for answer in answers:
-            print(answer.text)
-            if verbose:
-                for said in _remarks(answer):
-                    typer.echo(said, err=True)
-
-
-def _remarks(answer: Answer) -> list[str]:
-    """What there is to say of an answer beside its text."""
-    told = [
-        f"not translated: {answer.error}" if answer.error else "",
-        f"read as: {answer.corrected}" if answer.corrected else "",
-    ]
-    told.append("" if answer.score is None else f"score: {answer.score:.2f}")
-    return [one for one in told if one]
-
-
 def _settings(pairs: list[str]) -> dict[str, str]:
     for pair in pairs:
         if "=" not in pair or pair.startswith("="):
@@ -298,24 +249,3 @@ def _print_deployed(done: deploying.Done, *, as_json: bool) -> None:
         return
     image = done.sites[0].plan.deployment.image
     print(f"{image} serves" if done.changed else f"{image} was serving already")
-
-
-def _translated_by_service(url: str, queue: str, texts: list[str], seconds: float) -> list[Answer]:
-    with Client(url, queue, timeout_seconds=seconds, retries=0) as client:
-        return list(client.ask_all(texts))
-
-
-def _translated_here(checkpoint: Path, texts: list[str]) -> list[Answer]:
-    from model.translator import Translator  # noqa: PLC0415 (torch takes a second; no other command needs it)
-
-    translator = Translator.load(checkpoint)
-    return [
-        Answer(
-            smoke.FALLBACK if one.error else one.text,
-            translator.version,
-            translator.architecture,
-            one.error,
-            one.corrected,
-        )
-        for one in translator.translate(texts)
-    ]
