@@ -1,4 +1,4 @@
-"""A checkpoint folder: weights, two vocabularies, golden sentences and the manifest that binds them to the code."""
+"""A checkpoint folder: weights, vocabularies, golden sentences and the manifest that binds them to the code."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -8,14 +8,18 @@ from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from model.contract import Model, Vocabulary
 from model.errors import ArchitectureMismatch, CheckpointFormatError
-from model.fingerprint import GOLDEN, WEIGHTS, Manifest, lang_file, make_manifest, verify
-from model.network.architecture import Config, Seq2Seq
-from model.network.vocabulary import Lang
+from model.fingerprint import GOLDEN, WEIGHTS, Manifest, lang_file, lang_names, make_manifest, verify
+from model.folder import NETWORK, load_model
 
 RELEASED = Path(__file__).parent / "checkpoint"  # the checkpoint of VERSION; in an image, the artifact
+
+Vocabularies = tuple[Vocabulary, Vocabulary]
+"""Of the source and of the target; the same object twice where one serves both."""
 
 
 @dataclass(frozen=True)
@@ -28,68 +32,84 @@ class Golden:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint folder holds, loaded and verified; the model is in ``eval()`` and fp32."""
+    """What a checkpoint folder holds, loaded and verified; the network is in ``eval()`` and fp32.
 
-    model: Seq2Seq
-    langs: tuple[Lang, Lang]
+    Attributes:
+        folder: of the network: the code that the weights belong to.
+    """
+
+    model: Model
+    network: Any
+    vocabularies: Vocabularies
     manifest: Manifest
     goldens: tuple[Golden, ...]
+    folder: Path = NETWORK
 
 
 def save_checkpoint(
-    model: Seq2Seq,
-    langs: tuple[Lang, Lang],
+    network: nn.Module,
+    vocabularies: Vocabularies,
     folder: Path | str,
     *,
     goldens: Sequence[Golden] = (),
     training: Mapping[str, Any] | None = None,
     outputs: str | None = None,
+    code: Path | str = NETWORK,
 ) -> Manifest:
-    """Writes a model and its source and target ``Lang`` as a checkpoint; weights are stored in half precision.
+    """Writes a network and its source and target vocabulary as a checkpoint; weights are stored in half precision.
 
     Args:
         folder: made where it doesn't exist; a checkpoint in it is written over.
         goldens: sentences with the translations that the service checks before it connects.
         training: how the weights came about, for the manifest.
         outputs: digest of the translations of the dev sources, for ``restamp``.
+        code: the network's folder.
 
     Raises:
-        ArchitectureMismatch: an embedding doesn't have a row for each token of its vocabulary.
+        ArchitectureMismatch: the config has other numbers of ids than the vocabularies.
     """
-    folder = Path(folder)
-    source, target = langs
-    _check_vocabularies(model.config, source, target)
+    folder, code = Path(folder), Path(code)
+    model, config = load_model(code), asdict(network.config)  # type: ignore[call-overload]
+    _check_vocabularies(config, vocabularies)
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: tensor.detach().cpu().half().contiguous() for name, tensor in model.state_dict().items()}
+    tensors = {name: stored(tensor) for name, tensor in network.state_dict().items()}
     save_file(tensors, folder / WEIGHTS)
     (folder / WEIGHTS).chmod(
         0o644
     )  # safetensors makes it private; a checkpoint is read by other users, in the image too
-    for lang in langs:
-        lang.save(folder / lang_file(lang.code))
+    for name, vocabulary in zip(lang_names(model), vocabularies, strict=False):  # a shared one is written once
+        (folder / lang_file(name)).write_text(vocabulary.to_json(), encoding="utf-8", newline="\n")
     lines = (json.dumps(asdict(golden), ensure_ascii=False) + "\n" for golden in goldens)
     (folder / GOLDEN).write_text("".join(lines), encoding="utf-8", newline="\n")
-    manifest = make_manifest(
-        folder, source=source.code, target=target.code, config=asdict(model.config), training=training, outputs=outputs
-    )
+    manifest = make_manifest(folder, model=model, config=config, training=training, outputs=outputs, network=code)
     manifest.write(folder)
     return manifest
 
 
-def load_checkpoint(folder: Path | str) -> Checkpoint:
+def stored(tensor: Any) -> Any:
+    """A tensor as a checkpoint stores it: floating point in half precision, the rest as it is."""
+    tensor = tensor.detach().cpu()
+    return (tensor.half() if tensor.is_floating_point() else tensor).clone().contiguous()
+
+
+def load_checkpoint(folder: Path | str, code: Path | str = NETWORK) -> Checkpoint:
     """Verifies a checkpoint folder against the code that is running, then loads it.
+
+    Args:
+        code: the network's folder.
 
     Raises:
         GuardError: one of its subclasses, as ``fingerprint.verify`` says; ``ArchitectureMismatch`` too where the config
-            in the manifest builds other tensors than the weights hold.
+            in the manifest builds other tensors than the weights hold; ``NetworkInvalid`` as ``load_model`` says.
     """
-    folder = Path(folder)
-    manifest = verify(folder)
-    source, target = (Lang.load(folder / lang_file(code)) for code in (manifest.source, manifest.target))
-    model = _build(manifest, folder)
-    _check_vocabularies(model.config, source, target)
+    folder, code = Path(folder), Path(code)
+    manifest = verify(folder, code)
+    model = load_model(code)
+    vocabularies = load_vocabularies(folder, model)
+    _check_vocabularies(manifest.config, vocabularies)
+    network = _build(model, manifest, folder)
     try:
-        missing = model.load_state_dict(load_file(folder / WEIGHTS), strict=False)
+        missing = network.load_state_dict(load_file(folder / WEIGHTS), strict=False)
     except (RuntimeError, SafetensorError) as error:
         raise ArchitectureMismatch(
             f"The weights in {folder} don't fit the network that its config builds: {error}. "
@@ -100,7 +120,17 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
             f"The weights in {folder} lack {missing.missing_keys} and have {missing.unexpected_keys} that the config "
             "doesn't build. Take manifest and weights from one checkpoint."
         )
-    return Checkpoint(model.eval(), (source, target), manifest, read_goldens(folder))
+    return Checkpoint(model, network.eval(), vocabularies, manifest, read_goldens(folder), code)
+
+
+def load_vocabularies(folder: Path, model: Model) -> Vocabularies:
+    """The source and target vocabulary of a checkpoint folder.
+
+    Raises:
+        CheckpointFormatError: a file is missing, cut short or not a vocabulary.
+    """
+    found = [_load_vocabulary(folder / lang_file(name), model) for name in lang_names(model)]
+    return found[0], found[-1]
 
 
 def read_goldens(folder: Path) -> tuple[Golden, ...]:
@@ -136,11 +166,25 @@ class _Unfilled(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def _build(manifest: Manifest, folder: Path) -> Seq2Seq:
+def _load_vocabulary(path: Path, model: Model) -> Vocabulary:
     try:
-        config = Config(**manifest.config)
+        vocabulary: Vocabulary = model.vocabulary.from_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CheckpointFormatError(
+            f"{path}: {error.strerror or error}. Expected a vocabulary; restore the checkpoint's files."
+        ) from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointFormatError(
+            f"{path} is not a vocabulary ({error}). Restore it from the checkpoint it belongs to."
+        ) from None
+    return vocabulary
+
+
+def _build(model: Model, manifest: Manifest, folder: Path) -> Any:
+    try:
+        config = model.config(**manifest.config)
         with _Unfilled():
-            return Seq2Seq(config)
+            return model.network(config)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ArchitectureMismatch(
             f"The config in the manifest of {folder} builds no network ({error}). "
@@ -148,10 +192,10 @@ def _build(manifest: Manifest, folder: Path) -> Seq2Seq:
         ) from None
 
 
-def _check_vocabularies(config: Config, source: Lang, target: Lang) -> None:
-    for lang, rows in ((source, config.source_vocabulary), (target, config.target_vocabulary)):
-        if len(lang) != rows:
+def _check_vocabularies(config: Mapping[str, Any], vocabularies: Vocabularies) -> None:
+    for side, vocabulary in zip(("source_vocabulary", "target_vocabulary"), vocabularies, strict=True):
+        if len(vocabulary) != config.get(side):
             raise ArchitectureMismatch(
-                f"The vocabulary {lang.code} has {len(lang)} tokens, its embedding {rows} rows. "
+                f"A vocabulary has {len(vocabulary)} tokens, {side} in the config is {config.get(side)}. "
                 "Take weights and vocabularies from one training."
             )

@@ -30,5 +30,9 @@ class CheckpointFormatError(GuardError):
     """A file of the checkpoint is missing or can't be read as what it should be."""
 
 
+class NetworkInvalid(GuardError):
+    """A network's folder breaks a rule of `model.contract`."""
+
+
 class GoldenMismatch(GuardError):
     """A golden sentence is no longer translated as it was when the checkpoint was made."""

@@ -11,18 +11,20 @@ import tokenize
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from model import folder as folders
 from model.errors import ArchitectureMismatch, CheckpointFormatError, ChecksumMismatch
+from model.folder import NETWORK
+
+if TYPE_CHECKING:
+    from model.contract import Model
 
 MANIFEST, WEIGHTS, GOLDEN = "manifest.json", "weights.safetensors", "golden.jsonl"
 CODE = Path(__file__).parent
-NETWORK = "network"  # the folder of the network, below ``CODE``
-# What decides a translation beside the network, where it is there.
-OUTSIDE = (
-    *("search.py", "segment.py", "layout.py", "wordlists.py", "lexicon.bin"),
-    *("spans.py", "numbers.py", "carried.py", "names.py"),
-    *("reading.py", "language.py", "lexicon.py", "spelling.py"),
+# The modules of ``model`` that decide no translation; all others are in the architecture hash.
+DECIDE_NOTHING = frozenset(
+    {"__init__.py", "checkpoint.py", "contract.py", "errors.py", "fingerprint.py", "folder.py", "url.py"}
 )
 
 _WAY_OUT = (
@@ -31,9 +33,14 @@ _WAY_OUT = (
 )
 
 
-def lang_file(code: str) -> str:
-    """The name of a language's vocabulary in a checkpoint folder."""
-    return f"{code}.lang.json"
+def lang_file(name: str) -> str:
+    """The file of a vocabulary in a checkpoint folder."""
+    return f"{name}.lang.json"
+
+
+def lang_names(model: "Model") -> tuple[str, ...]:
+    """The names of a model's vocabularies: the codes of its languages, or both in one where they share it."""
+    return (f"{model.source}-{model.target}",) if model.shared else (model.source, model.target)
 
 
 @dataclass(frozen=True)
@@ -42,12 +49,13 @@ class Manifest:
 
     Attributes:
         source, target: ISO 639-3 codes of the languages.
-        config: the fields of ``architecture.Config``.
+        config: the fields of the network's config.
         code: digest of each file that gives the weights their meaning, by its path below ``model/``.
         tensors: stored dtype and shape of each tensor, by name.
         architecture: one sha256 over ``code``, ``config`` and ``tensors``.
         weights, golden: sha256 of the file's bytes.
-        langs: sha256 of each vocabulary's file, by language code.
+        langs: sha256 of each vocabulary's file, by language code; ``fra-eng`` where one serves both.
+        example: a sentence of the source language, for who has to type one.
         training: corpus, seed, epochs, scores: how the weights came about.
         outputs: sha256 over the translations of the first dev sources, or None where there was no dev set.
         version: the model version; None until an artifact is made of the checkpoint.
@@ -62,6 +70,7 @@ class Manifest:
     weights: str
     golden: str
     langs: Mapping[str, str]
+    example: str | None = None
     training: Mapping[str, Any] = field(default_factory=dict)
     outputs: str | None = None
     version: str | None = None
@@ -114,32 +123,32 @@ class Manifest:
 def make_manifest(
     folder: Path,
     *,
-    source: str,
-    target: str,
+    model: "Model",
     config: Mapping[str, Any],
     training: Mapping[str, Any] | None = None,
     outputs: str | None = None,
-    code: Path = CODE,
+    network: Path = NETWORK,
 ) -> Manifest:
-    """The manifest of the weights, vocabularies and goldens that lie in ``folder``, under the code in ``code``."""
-    sources, tensors = code_digests(code), tensor_table(folder / WEIGHTS)
+    """The manifest of the weights, vocabularies and goldens that lie in ``folder``, under the code that is running."""
+    sources, tensors = code_digests(network), tensor_table(folder / WEIGHTS)
     return Manifest(
-        source=source,
-        target=target,
+        source=model.source,
+        target=model.target,
         config=dict(config),
         code=sources,
         tensors=tensors,
         architecture=architecture_hash(sources, config, tensors),
         weights=file_digest(folder / WEIGHTS),
         golden=file_digest(folder / GOLDEN),
-        langs={code_: file_digest(folder / lang_file(code_)) for code_ in (source, target)},
+        langs={name: file_digest(folder / lang_file(name)) for name in lang_names(model)},
+        example=model.example,
         training=dict(training or {}),
         outputs=outputs,
     )
 
 
-def verify(folder: Path, code: Path = CODE) -> Manifest:
-    """Recomputes everything that the manifest in ``folder`` records, from the files there and the code in ``code``.
+def verify(folder: Path, network: Path = NETWORK, code: Path = CODE) -> Manifest:
+    """Recomputes everything that the manifest in ``folder`` records, from the files there and the code.
 
     Returns:
         The manifest, which holds.
@@ -157,7 +166,7 @@ def verify(folder: Path, code: Path = CODE) -> Manifest:
                 f"{folder / name} is damaged or from another checkpoint: its sha256 is {found}, "
                 f"the manifest records {digest}. Restore the file from the image or commit it came with."
             )
-    sources, tensors = code_digests(code), tensor_table(folder / WEIGHTS)
+    sources, tensors = code_digests(network, code), tensor_table(folder / WEIGHTS)
     differences = [
         *_differences("the source of", manifest.code, sources),
         *_differences("tensor", manifest.tensors, tensors),
@@ -177,16 +186,19 @@ def architecture_hash(code: Mapping[str, str], config: Mapping[str, Any], tensor
     return hashlib.sha256(_canonical({"code": code, "config": config, "tensors": tensors})).hexdigest()
 
 
-def code_digests(code: Path = CODE) -> dict[str, str]:
+def code_digests(network: Path = NETWORK, code: Path = CODE) -> dict[str, str]:
     """Digest of each file that gives the weights their meaning, by its path below ``model/``: all of the network's
-    folder, and what decides a translation outside it. Comments, docstrings and blank lines don't count.
+    folder, which is ``model/network`` in an image, and what decides a translation outside it. Comments, docstrings and
+    blank lines don't count.
 
     Raises:
         CheckpointFormatError: a file can't be read or is no Python.
     """
-    network = [path for path in (code / NETWORK).rglob("*") if path.is_file() and not _is_by_the_way(path)]
-    files = [*network, *(code / name for name in OUTSIDE if (code / name).exists())]
-    return {path.relative_to(code).as_posix(): _source_digest(path) for path in sorted(files)}
+    named = {f"network/{name}": path for name, path in folders.files(network).items()}
+    named |= {
+        path.name: path for path in code.iterdir() if path.suffix in {".py", ".bin"} and path.name not in DECIDE_NOTHING
+    }
+    return {name: _source_digest(named[name]) for name in sorted(named)}
 
 
 def tensor_table(weights: Path) -> dict[str, str]:
@@ -262,11 +274,6 @@ def _source_digest(path: Path) -> str:
         return hashlib.sha256(meaningful_source(_read(path))).hexdigest()
     except (SyntaxError, ValueError, tokenize.TokenError) as error:
         raise CheckpointFormatError(f"{path} is not Python ({error}). Mend it.") from None
-
-
-def _is_by_the_way(path: Path) -> bool:
-    """What editors and Python leave in a folder."""
-    return path.suffix == ".pyc" or "__pycache__" in path.parts or path.name.startswith(".")
 
 
 def _docstrings(source: bytes) -> list[tuple[int, int, int, int]]:

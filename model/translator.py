@@ -1,25 +1,23 @@
 """Translator: texts to translations, one line a stage."""
 
+import math
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from itertools import groupby
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
-from model.checkpoint import Checkpoint, load_checkpoint
+from model.checkpoint import Checkpoint, Vocabularies, load_checkpoint
+from model.contract import Search, Unreadable, Vocabulary
 from model.errors import GoldenMismatch
+from model.folder import NETWORK
 from model.lexicon import Lexicon
-from model.network import fast
-from model.network.normalize import normalize
-from model.network.vocabulary import Lang
 from model.reading import Reader
-from model.search import BEAM, pad, search
-
-Search = Callable[[Tensor], list[list[int]]]
-"""Source ids ``(batch, source_length)`` to the hypothesis of each row."""
+from model.repetition import without_repetition
+from model.search import BEAM, ids_of, pad, search, slots
 
 LARGEST_BATCH = 64  # sentences; a larger batch is slower a sentence, its hypotheses outgrow the cache
 
@@ -30,14 +28,30 @@ class Translation:
 
     Attributes:
         text: the translation; empty where there is an error.
-        error: why there is none: ``empty``, ``no-letters``, ``unknown-script``, ``not-french`` or ``too-long``; else
-            None.
+        error: why there is none, else None: ``empty``, ``no-letters``, ``unknown-script``, ``not-french``,
+            ``unreadable`` or ``too-long``.
         corrected: the text that was translated, where a slip in the one that came was mended.
+        score: mean probability of the translation's tokens (geometric), 0 to 1; None where the network wasn't asked.
     """
 
     text: str
     error: str | None = None
     corrected: str | None = None
+    score: float | None = None
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """The translation of a sentence.
+
+    Attributes:
+        score: mean log probability of its tokens.
+        tokens: how many there are.
+    """
+
+    text: str
+    score: float
+    tokens: int
 
 
 class Translator:
@@ -49,27 +63,27 @@ class Translator:
     Attributes:
         version: the model version, ``unreleased`` for a checkpoint that no artifact was made of.
         architecture: the architecture hash, in hexadecimal.
+        example: a sentence that can be translated.
+        path: which search serves: ``fast``, ``own`` or ``plain``.
         goldens: the sentences of the self-test.
     """
 
     def __init__(self, checkpoint: Checkpoint, *, beam: int = BEAM) -> None:
-        self._langs = checkpoint.langs
-        lexicon = Lexicon.load() if checkpoint.manifest.source == "fra" else None
-        self._reader = Reader(lexicon, slots=bool(getattr(self._langs[0], "slots", None)))
-        self._search: Search
-        if beam == 1 and fast.is_for(checkpoint.manifest):
-            self._search = fast.greedy_search(checkpoint.model)
-        else:
-            self._search = partial(search, checkpoint.model, beam=beam)
+        self._vocabularies, self._pads = checkpoint.vocabularies, checkpoint.model.pads
+        self._search, self.path = find(checkpoint, beam)
+        french = checkpoint.model.source == "fra"  # other languages have no lexicon yet
+        self._reader = Reader(Lexicon.load() if french else None, slots=bool(slots(checkpoint.vocabularies[0])))
         self.version = checkpoint.manifest.version or "unreleased"
         self.architecture = checkpoint.manifest.architecture
+        self.example = checkpoint.model.example
         self.goldens = checkpoint.goldens
 
     @classmethod
-    def load(cls, folder: Path | str, *, threads: int | None = None) -> "Translator":
+    def load(cls, folder: Path | str, code: Path | str = NETWORK, *, threads: int | None = None) -> "Translator":
         """Verifies and loads a checkpoint folder.
 
         Args:
+            code: the network's folder.
             threads: processor threads that torch may use from now on, in the whole process; None leaves them.
 
         Raises:
@@ -77,20 +91,26 @@ class Translator:
         """
         if threads is not None:
             torch.set_num_threads(threads)
-        return cls(load_checkpoint(folder))
+        return cls(load_checkpoint(folder, code))
 
     def translate(self, texts: Sequence[str], *, max_characters: int | None = None) -> list[Translation]:
         """The translation of each text, in order; a text may hold several sentences and lines."""
         errors = [untranslatable(text, max_characters) for text in texts]
         readings = [self._reader.read(text if error is None else "") for text, error in zip(texts, errors, strict=True)]
-        sentences = [normalize(sentence.text) for reading in readings for sentence in reading.sentences]
-        translated = translate_sentences(self._search, self._langs, sentences)
-        remaining = iter(translated)
+        sentences = [sentence.text for reading in readings for sentence in reading.sentences]
+        translated = iter(translate_sentences(self._search, self._vocabularies, sentences, pads=self._pads))
         answers = []
         for reading, refused in zip(readings, errors, strict=True):
-            text = reading.join([next(remaining) for _ in reading.sentences])
+            parts = [next(translated) for _ in reading.sentences]
+            read = [part for part in parts if part is not None]
             error = refused or (None if reading.french else "not-french")
-            answers.append(Translation("" if error else text, error, None if error else reading.corrected))
+            if error is None and len(read) < len(parts):
+                error = "unreadable"
+            if error is None:
+                joined = reading.join([part.text for part in read])
+                answers.append(Translation(joined, None, reading.corrected, _mean_score(read)))
+            else:
+                answers.append(Translation("", error))
         return answers
 
     def self_test(self) -> None:
@@ -109,17 +129,59 @@ class Translator:
                 )
 
 
-def translate_sentences(find: Search, langs: tuple[Lang, Lang], sentences: Sequence[str]) -> list[str]:
-    """The translation of each normalised sentence, in order; equal ones are translated once."""
-    source, target = langs
-    ids = {sentence: source.encode(sentence) for sentence in sentences}
-    by_length = sorted(ids, key=lambda sentence: len(ids[sentence]))  # like lengths together: little padding
-    translations: dict[str, str] = {}
-    for start in range(0, len(by_length), LARGEST_BATCH):
-        batch = by_length[start : start + LARGEST_BATCH]
-        hypotheses = find(pad([ids[sentence] for sentence in batch]))
-        translations.update(zip(batch, map(target.decode, hypotheses), strict=True))
-    return [translations[sentence] for sentence in sentences]
+def find(checkpoint: Checkpoint, beam: int = BEAM) -> tuple[Search, str]:
+    """The search that serves a checkpoint, and its name: ``fast``, ``own`` or ``plain``."""
+    model, network = checkpoint.model, checkpoint.network
+    ids = ids_of(*checkpoint.vocabularies, pads=model.pads)
+    again = search(network, ids, beam)
+    prepared = model.fast(network, ids) if model.fast and beam == 1 else None
+    if model.search is not None:
+        return without_repetition(model.search(network, ids), again, ids), "own"
+    return without_repetition(prepared or again, again, ids), "fast" if prepared else "plain"
+
+
+def translate_sentences(
+    find: Search, vocabularies: Vocabularies, sentences: Sequence[str], *, pads: bool = True
+) -> list[Sentence | None]:
+    """The translation of each sentence, in order; None for one that the vocabulary can't read. Equal ones are
+    translated once.
+
+    Args:
+        pads: whether a batch may hold several lengths.
+    """
+    source, target = vocabularies
+    ids = _encode(source, sentences)
+    translations: dict[str, Sentence] = {}
+    for batch in _batches(ids, pads=pads):
+        hypotheses = find(pad([ids[sentence] for sentence in batch], source.pad))
+        for sentence, found in zip(batch, hypotheses, strict=True):
+            translations[sentence] = Sentence(target.decode(found.ids), found.score, len(found.ids) + 1)
+    return [translations.get(sentence) for sentence in sentences]
+
+
+def _encode(source: Vocabulary, sentences: Sequence[str]) -> dict[str, list[int]]:
+    """The ids of each sentence that can be read."""
+    found = {}
+    for sentence in dict.fromkeys(sentences):
+        with suppress(Unreadable):
+            found[sentence] = source.encode(sentence)
+    return found
+
+
+def _batches(ids: Mapping[str, Sequence[int]], *, pads: bool) -> Iterator[list[str]]:
+    """The sentences, like lengths together: little padding, or none."""
+    by_length = sorted(ids, key=lambda sentence: len(ids[sentence]))
+    groups = [by_length] if pads else [list(same) for _, same in groupby(by_length, lambda one: len(ids[one]))]
+    for group in groups:
+        for start in range(0, len(group), LARGEST_BATCH):
+            yield group[start : start + LARGEST_BATCH]
+
+
+def _mean_score(sentences: Sequence[Sentence]) -> float | None:
+    tokens = sum(sentence.tokens for sentence in sentences)
+    if not tokens:
+        return None
+    return math.exp(sum(sentence.score * sentence.tokens for sentence in sentences) / tokens)
 
 
 def untranslatable(text: str, max_characters: int | None = None) -> str | None:

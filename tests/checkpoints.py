@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -27,9 +28,9 @@ def make_checkpoint(tmp_path: Path) -> Callable[..., Path]:
             (folder / lang_file(code)).write_text(json.dumps({"code": code}), encoding="utf-8")
         golden = {"source": "Je vais dormir.", "target": "I am going to sleep."}
         (folder / GOLDEN).write_text(json.dumps(golden) + "\n", encoding="utf-8")
-        make_manifest(
-            folder, source="fra", target="eng", config={"width": 1}, training={"scores": {"test": {"bleu": 49.1}}}
-        ).write(folder)
+        languages = SimpleNamespace(source="fra", target="eng", example="Je vais dormir.", shared=False)
+        training = {"scores": {"test": {"bleu": 49.1}}}
+        make_manifest(folder, model=languages, config={"width": 1}, training=training).write(folder)
         return folder
 
     return make

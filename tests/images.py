@@ -178,7 +178,7 @@ def other_checkpoint(build_model: BuildModel, tmp_path_factory: pytest.TempPathF
     """A checkpoint of another architecture, trained for seconds on a hand-written corpus."""
     folder = tmp_path_factory.mktemp("training") / "checkpoint"
     corpus = ("--corpus", str(FIXTURES / "pairs.tsv"), "--dev", str(FIXTURES / "dev.jsonl"))
-    shape = ("--width", "32", "--source-vocabulary", "200", "--target-vocabulary", "200")
+    shape = ("--set", "width=32", "--source-vocabulary", "200", "--target-vocabulary", "200")
     ran = build_model("train", *corpus, *shape, "--epochs", "30", "--device", "cpu", "--out", str(folder), "--json")
     assert ran.exit_code == 0, ran.stdout + ran.stderr
     return folder

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (its name everywhere)
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from model.network.vocabulary import PAD
+from .vocabulary import PAD
 
 
 @dataclass(frozen=True)
@@ -181,6 +181,11 @@ class Seq2Seq(nn.Module):
         mask = source != PAD
         encoded = self.encoder(source)
         return self.decoder.attention.remember(encoded, mask), self.decoder.start(encoded, mask)
+
+    def step(self, last: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
+        """``last (batch)`` to ``(logits (batch, target_vocabulary), state)``."""
+        logits, state = self.decoder(last[:, None], state, memory)
+        return logits[:, 0], state
 
     def forward(self, source: Tensor, target: Tensor) -> Tensor:
         """Logits of the ids that follow each target id.

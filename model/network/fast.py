@@ -8,44 +8,36 @@ all the while for the thread that talks to the broker. What is multiplied:
                                                        a checkpoint stores them; products and sums are single precision
     tokens of several sources                          without padding, those of one position beside each other
 
-It is written for one network. ``ARCHITECTURE`` is the digest of the source that it was written for: an architecture
-that was changed is searched by `search.py`, slower, until this file follows.
+It is written for one network: whoever changes `architecture.py` changes this file too, or takes ``fast`` out of
+``MODEL``; `build-model check` compares the two.
 """
 
-from collections.abc import Callable
 from typing import Final
 
 import torch
 from torch import Tensor, nn
 
-from model.fingerprint import Manifest
-from model.network.architecture import Seq2Seq
-from model.network.vocabulary import BOS, EOS, PAD, UNK
+from model.contract import Hypothesis, Ids, Search
 from model.search import length_limit
 
-ARCHITECTURE = "94bf58bb8381d2a7719c24fcdf9d62942150fb6b5663a21f88c6a09f9f6d2858"
-
-
-def is_for(manifest: Manifest) -> bool:
-    """Whether a checkpoint's architecture is the one that this module was written for, and the processor has products
-    with weights in half precision."""
-    return (
-        manifest.code.get("network/architecture.py") == ARCHITECTURE
-        and "fbgemm" in torch.backends.quantized.supported_engines
-    )
+from .architecture import Seq2Seq
+from .vocabulary import BOS, EOS, PAD, UNK
 
 
 @torch.inference_mode()
-def greedy_search(model: Seq2Seq) -> Callable[[Tensor], list[list[int]]]:
-    """What `search.greedy` does with this model, as a function of ``source (batch, source_length)``, no row empty."""
+def greedy_search(network: Seq2Seq, ids: Ids) -> Search | None:
+    """What `search.greedy` does with this network, prepared; None where the processor has no products with weights in
+    half precision."""
+    if "fbgemm" not in torch.backends.quantized.supported_engines or ids.slots:
+        return None
     # Not specialised to the shapes it sees first: that takes 0.3 s, and every batch has another shape.
     torch._C._jit_set_profiling_mode(False)
-    compiled = torch.jit.script(Greedy(model).eval())
+    compiled = torch.jit.script(Greedy(network).eval())
 
     @torch.inference_mode()
-    def search(source: Tensor) -> list[list[int]]:
-        rows: list[list[int]] = compiled(source, length_limit((source != PAD).sum(1)))
-        return [row[: row.index(EOS)] for row in rows]
+    def search(source: Tensor) -> list[Hypothesis]:
+        rows, scores = compiled(source, length_limit((source != PAD).sum(1)))
+        return [Hypothesis(row[: row.index(EOS)], score) for row, score in zip(rows, scores, strict=True)]
 
     return search
 
@@ -184,15 +176,16 @@ class Greedy(nn.Module):
         bias[[PAD, BOS, UNK]] = float("-inf")  # ids that no hypothesis holds
         self.logits = Product(target, bias)
 
-    def forward(self, source: Tensor, limits: Tensor) -> list[list[int]]:
-        """The hypothesis of each row.
+    def forward(self, source: Tensor, limits: Tensor) -> tuple[list[list[int]], list[float]]:
+        """The hypothesis of each row and its score.
 
         Args:
             source: ``(batch, source_length)``, no row empty.
             limits: ``(batch)``, the most ids that each hypothesis may have.
 
         Returns:
-            A list a row: its ids, and from the first ``EOS`` on whatever fills the row.
+            A list a row: its ids, and from the first ``EOS`` on whatever fills the row. The mean log probability of
+            each.
         """
         batch = source.size(0)
         order = (source != self.PAD).sum(1).argsort(descending=True)
@@ -220,19 +213,23 @@ class Greedy(nn.Module):
         rows = torch.arange(batch)
         last = torch.full([batch], self.BOS)
         hypotheses = torch.full([batch, int(limits.max()) + 1], self.EOS)
+        scores = torch.zeros(batch)
+        steps = torch.zeros(batch)
         step = 0
         while rows.size(0) > 0:
             query = gated(self.query_input(last), self.query_recurrent(query), query)
-            scores = torch.matmul(self.attend(query).view(-1, self.heads, 1, size), keys)
-            context = torch.matmul(torch.softmax(scores + hidden, 3), values).view(-1, self.width)
+            weights = torch.matmul(self.attend(query).view(-1, self.heads, 1, size), keys)
+            context = torch.matmul(torch.softmax(weights + hidden, 3), values).view(-1, self.width)
             output = gated(self.output_input(torch.cat((query, context), 1)), self.output_recurrent(output), output)
             features = torch.tanh_(self.combine(torch.cat((output, context), 1)) + self.combine_embedded(last))
             logits = self.logits(features)
             if step == 0:
                 logits[:, self.EOS] = float("-inf")  # none is empty
-            last = logits.argmax(1)
+            best, last = logits.max(1)
             hypotheses[:, step].index_copy_(0, rows, last)
+            scores.index_add_(0, rows, best - logits.logsumexp(1))
             step += 1
+            steps.index_fill_(0, rows, float(step))
             kept = (last != self.EOS).logical_and_(limits > step).nonzero().squeeze(1)
             if kept.size(0) < rows.size(0):
                 rows, last, limits = (
@@ -247,4 +244,5 @@ class Greedy(nn.Module):
                 )
                 keys, values = keys.index_select(0, kept), values.index_select(0, kept)
         found: list[list[int]] = torch.empty_like(hypotheses).index_copy_(0, order, hypotheses)[:, : step + 1].tolist()
-        return found
+        means: list[float] = torch.empty_like(scores).index_copy_(0, order, scores / steps).tolist()
+        return found, means

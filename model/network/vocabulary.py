@@ -18,11 +18,10 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 
-from model.errors import CheckpointFormatError
+from .normalize import normalize
 
 SPECIAL_TOKENS = ("<pad>", "<bos>", "<eos>", "<unk>")
 PAD, BOS, EOS, UNK = range(4)
@@ -57,6 +56,8 @@ _NO_RULES = Typography(spaced_marks="", elision=False)
 class Lang:
     """The subword vocabulary (byte-pair encoding) of one language, built once, at training.
 
+    It is the `model.contract.Vocabulary` of the network beside it.
+
     Attributes:
         code: ISO 639-3 code of the language.
         tokens: token of each id; the first four are ``SPECIAL_TOKENS``.
@@ -64,6 +65,8 @@ class Lang:
         merges: the byte-pair merges in order, as pairs of tokens.
         capitalised: lower-cased words that are written with a capital wherever they stand.
     """
+
+    pad, bos, eos, unk = PAD, BOS, EOS, UNK
 
     def __init__(
         self,
@@ -89,13 +92,14 @@ class Lang:
         return len(self.tokens)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Lang) and self._as_json() == other._as_json()
+        return isinstance(other, Lang) and self.to_json() == other.to_json()
 
     __hash__ = None  # type: ignore[assignment]  # equal by content, so not a key
 
     @classmethod
-    def build(cls, code: str, texts: Sequence[str], size: int) -> "Lang":
-        """Learns a vocabulary of at most ``size`` tokens, special ones included, from normalised sentences."""
+    def build(cls, language: str, texts: Sequence[str], size: int) -> "Lang":
+        """Learns a vocabulary of at most ``size`` tokens, special ones included, from sentences."""
+        code, texts = language, [normalize(text) for text in texts]
         capitalised = _capitalised_words(texts)
         plain = cls(code, SPECIAL_TOKENS, (0,) * len(SPECIAL_TOKENS), (), capitalised)
         spelled = [plain._spell(text) for text in texts]
@@ -115,9 +119,9 @@ class Lang:
         merges = [(left, right) for left, right in learnt["merges"]]
         return cls(code, tokens, [occurrences[id_] for id_ in range(len(tokens))], merges, capitalised)
 
-    def encode(self, text: str) -> list[int]:
-        """The ids of a normalised text, ``EOS`` at the end; a character never seen at training is ``UNK``."""
-        return [*self._tokenizer.encode(self._spell(text)).ids, EOS]
+    def encode(self, sentence: str) -> list[int]:
+        """The ids of a text, ``EOS`` at the end; a character never seen at training is ``UNK``."""
+        return [*self._tokenizer.encode(self._spell(normalize(sentence))).ids, EOS]
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of ids up to the first ``EOS``: well spaced, well cased and without special tokens."""
@@ -129,34 +133,27 @@ class Lang:
                 pieces.append(self.tokens[id_])
         return self._unspell("".join(pieces))
 
-    def save(self, path: Path) -> None:
-        """Writes the vocabulary as JSON, the same bytes for the same vocabulary."""
-        path.write_text(self._as_json(), encoding="utf-8", newline="\n")
-
     @classmethod
-    def load(cls, path: Path) -> "Lang":
-        """Reads what ``save`` wrote.
+    def from_json(cls, text: str) -> "Lang":
+        """The inverse of ``to_json``.
 
         Raises:
-            CheckpointFormatError: the file is missing, cut short or not a vocabulary.
+            ValueError, KeyError, TypeError: the text is no vocabulary.
         """
+        stored = json.loads(text)
+        tokens, counts = stored["tokens"], stored["counts"]
+        if tuple(tokens[: len(SPECIAL_TOKENS)]) != SPECIAL_TOKENS or len(tokens) != len(counts):
+            raise ValueError("the special tokens or the counts don't fit the tokens")
+        merges = [(left, right) for left, right in stored["merges"]]
         try:
-            stored = json.loads(path.read_text(encoding="utf-8"))
-            tokens, counts = stored["tokens"], stored["counts"]
-            if tuple(tokens[: len(SPECIAL_TOKENS)]) != SPECIAL_TOKENS or len(tokens) != len(counts):
-                raise ValueError("the special tokens or the counts don't fit the tokens")
-            merges = [(left, right) for left, right in stored["merges"]]
             return cls(stored["code"], tokens, counts, merges, stored["capitalised"])
-        except OSError as error:
-            raise CheckpointFormatError(
-                f"{path}: {error.strerror or error}. Expected a vocabulary; restore the checkpoint's files."
-            ) from None
-        except Exception as error:  # noqa: BLE001 (tokenizers raises bare Exception for a merge its vocabulary lacks)
-            raise CheckpointFormatError(
-                f"{path} is not a vocabulary ({error}). Restore it from the checkpoint it belongs to."
-            ) from None
+        except Exception as error:
+            if type(error) is not Exception:  # what tokenizers raises for a merge that its vocabulary lacks
+                raise
+            raise ValueError(str(error)) from None
 
-    def _as_json(self) -> str:
+    def to_json(self) -> str:
+        """The vocabulary as JSON, the same text for the same vocabulary."""
         stored = {
             "code": self.code,
             "tokens": self.tokens,

@@ -128,7 +128,7 @@ def test_an_image_without_goldens_fails_its_smoke_test_before_it_is_started(
 
 
 def test_a_comment_more_changes_nothing(clone: Path, engine: Engine, build_model: BuildModel) -> None:
-    for name in code_digests():
+    for name in (name for name in code_digests() if name.endswith(".py")):
         path, content = add_comment(name)(clone)
         (clone / path).write_bytes(content)
     ran = build_model("--version", "9.9.9", "--dry-run", "--json", root=clone)

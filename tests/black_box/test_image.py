@@ -19,8 +19,10 @@ model/checkpoint/fra.lang.json
 model/checkpoint/golden.jsonl
 model/checkpoint/manifest.json
 model/checkpoint/weights.safetensors
+model/contract.py
 model/errors.py
 model/fingerprint.py
+model/folder.py
 model/language.py
 model/layout.py
 model/lexicon.bin
@@ -33,6 +35,7 @@ model/network/normalize.py
 model/network/vocabulary.py
 model/numbers.py
 model/reading.py
+model/repetition.py
 model/search.py
 model/segment.py
 model/spans.py

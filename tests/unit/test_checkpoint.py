@@ -45,11 +45,11 @@ def test_a_notebook_s_model_translates_after_saving_and_loading(folder: Path) ->
 
 
 def test_the_loaded_model_never_drops_out(folder: Path) -> None:
-    assert not any(module.training for module in load_checkpoint(folder).model.modules())
+    assert not any(module.training for module in load_checkpoint(folder).network.modules())
 
 
 def test_weights_are_stored_in_half_precision_and_come_back_rounded(folder: Path) -> None:
-    loaded = load_checkpoint(folder).model.state_dict()
+    loaded = load_checkpoint(folder).network.state_dict()
     for name, tensor in untrained().state_dict().items():
         assert torch.equal(loaded[name], tensor.half().float())
     assert all(entry.startswith("F16") for entry in Manifest.read(folder).tensors.values())
@@ -68,7 +68,7 @@ def test_a_folder_holds_five_files_and_no_pickle(folder: Path) -> None:
 
 def test_a_vocabulary_of_another_training_is_refused_when_saving(tmp_path: Path) -> None:
     other = Lang.build("fra", ["Un tout autre corpus, bien plus varié."], 60)
-    with pytest.raises(ArchitectureMismatch, match="fra"):
+    with pytest.raises(ArchitectureMismatch, match="source_vocabulary"):
         save_checkpoint(untrained(), (other, LANGS[1]), tmp_path / "checkpoint")
 
 

@@ -54,7 +54,7 @@ def test_a_changed_constant_is_refused_by_file_name_with_both_digests(
     recorded = Manifest.read(checkpoint).code[name]
     edit(code / name, old, new)
     with pytest.raises(ArchitectureMismatch) as refused:
-        verify(checkpoint, code)
+        verify(checkpoint, code / "network", code)
     message = str(refused.value)
     assert name in message
     assert recorded in message
@@ -68,22 +68,22 @@ def test_every_file_of_the_network_is_in_the_hash_and_nothing_that_only_lies_abo
     for name in (".DS_Store", "__pycache__/rules.cpython-311.pyc"):
         (code / "network" / name).parent.mkdir(exist_ok=True)
         (code / "network" / name).write_bytes(b"left by a tool")
-    assert verify(checkpoint, code)
+    assert verify(checkpoint, code / "network", code)
     (code / "network" / "text").mkdir()
     for name in ("rules.py", "text/abbreviations.txt"):
         (code / "network" / name).write_text("added = 1\n", encoding="utf-8")
         with pytest.raises(ArchitectureMismatch, match=f"network/{name}"):
-            verify(checkpoint, code)
+            verify(checkpoint, code / "network", code)
         (code / "network" / name).unlink()
     (code / "network" / "normalize.py").unlink()
     with pytest.raises(ArchitectureMismatch, match=r"network/normalize\.py is missing"):
-        verify(checkpoint, code)
+        verify(checkpoint, code / "network", code)
 
 
 def test_a_file_that_is_no_python_is_named(checkpoint: Path, code: Path) -> None:
     (code / "network" / "rules.py").write_text("def", encoding="utf-8")
     with pytest.raises(CheckpointFormatError, match=r"rules\.py is not Python"):
-        verify(checkpoint, code)
+        verify(checkpoint, code / "network", code)
 
 
 @pytest.mark.parametrize("name", [name for name in MEANING if name.endswith(".py")])
@@ -93,7 +93,7 @@ def test_comments_docstrings_blank_lines_and_line_ends_dont_count(checkpoint: Pa
     text = text.replace('"""', '"""Another docstring. ', 1) + "\n\n\n# a last comment\n"
     text = text.replace("\nimport ", "  # why\n\nimport ", 1)
     path.write_bytes(text.replace("\n", "\r\n").encode())
-    assert verify(checkpoint, code)
+    assert verify(checkpoint, code / "network", code)
 
 
 def test_text_inside_strings_counts_even_where_it_looks_like_a_comment() -> None:

@@ -2,7 +2,7 @@
 
 from random import Random
 
-from build_model.training.noise import CARELESS, retype, strip_accents
+from build_model.training.noise import CARELESS, MISSPELLED, retype, strip_accents
 
 SENTENCE = "Où est-ce que l'école se trouve ?"
 
@@ -14,7 +14,7 @@ def test_the_same_draws_give_the_same_text() -> None:
 def test_most_sources_stay_as_they_are() -> None:
     random = Random(1)
     same = sum(retype(SENTENCE, random) == SENTENCE for _ in range(2000)) / 2000
-    assert 1 - CARELESS <= same + 0.03 <= 1 - CARELESS / 2
+    assert 1 - CARELESS - MISSPELLED <= same + 0.03 <= 1 - (CARELESS + MISSPELLED) / 2
 
 
 def test_every_way_of_typing_occurs() -> None:

@@ -1,5 +1,6 @@
 """Search: the same tokens whatever the batch, never too many, and beam no worse than greedy."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,13 @@ import torch
 from build_model.training.corpus import read_examples
 from build_model.training.golden import step_margins
 from model.checkpoint import RELEASED, Checkpoint, load_checkpoint
+from model.contract import Ids
 from model.network.architecture import Config, Seq2Seq
-from model.network.normalize import normalize
-from model.network.vocabulary import EOS, PAD, SPECIAL_TOKENS
-from model.search import beam_search, greedy, length_limit, pad, search
+from model.network.vocabulary import BOS, EOS, PAD, SPECIAL_TOKENS, UNK
+from model.repetition import repeated, without_repetition
+from model.search import beam_search, greedy, ids_of, length_limit, pad, search
 
+IDS = Ids(pad=PAD, bos=BOS, eos=EOS, never=(PAD, BOS, UNK), slots={})
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 
 
@@ -24,7 +27,7 @@ def released() -> Checkpoint:
 @pytest.fixture(scope="module")
 def sources(released: Checkpoint) -> list[list[int]]:
     texts = [example.source for name in ("everyday", "dev") for example in read_examples(FIXTURES / f"{name}.jsonl")]
-    return [released.langs[0].encode(normalize(text)) for text in texts]
+    return [released.vocabularies[0].encode(text) for text in texts]
 
 
 @pytest.fixture(scope="module")
@@ -38,27 +41,28 @@ def untrained() -> Seq2Seq:
 def test_the_tokens_are_the_same_in_batches_of_1_7_and_32(released: Checkpoint, sources, beam: int) -> None:
     def in_batches(size: int) -> list[list[int]]:
         batches = [sources[start : start + size] for start in range(0, len(sources), size)]
-        return [ids for batch in batches for ids in search(released.model, pad(batch), beam)]
+        find = search(released.network, ids_of(*released.vocabularies), beam)
+        return [found.ids for batch in batches for found in find(pad(batch, PAD))]
 
     alone = in_batches(1)
     assert in_batches(7) == alone
     assert in_batches(32) == alone
 
 
-@pytest.mark.parametrize("find", [greedy, lambda model, source: beam_search(model, source, 3)])
+@pytest.mark.parametrize("find", [greedy, partial(beam_search, beam=3)], ids=["greedy", "beam"])
 def test_a_runaway_hypothesis_ends_at_the_limit_of_its_own_source(untrained: Seq2Seq, find) -> None:
     rows = [[5, EOS], [5, 6, 7, 8, 9, EOS], [4, 5, 6, EOS]]
     limits = length_limit(torch.tensor([len(row) for row in rows])).tolist()
-    for hypothesis, limit in zip(find(untrained, pad(rows)), limits, strict=True):
-        assert 0 < len(hypothesis) <= limit
+    for hypothesis, limit in zip(find(untrained, IDS, pad(rows, PAD)), limits, strict=True):
+        assert 0 < len(hypothesis.ids) <= limit
 
 
-@pytest.mark.parametrize("find", [greedy, lambda model, source: beam_search(model, source, 3)])
+@pytest.mark.parametrize("find", [greedy, partial(beam_search, beam=3)], ids=["greedy", "beam"])
 def test_no_hypothesis_is_empty_or_holds_a_special_token(untrained: Seq2Seq, find) -> None:
     rows = [[4 + (7 * row + column) % 40 for column in range(1 + row % 5)] + [EOS] for row in range(40)]
-    for hypothesis in find(untrained, pad(rows)):
-        assert hypothesis
-        assert min(hypothesis) >= len(SPECIAL_TOKENS)
+    for hypothesis in find(untrained, IDS, pad(rows, PAD)):
+        assert hypothesis.ids
+        assert min(hypothesis.ids) >= len(SPECIAL_TOKENS)
 
 
 def log_probability(model: Seq2Seq, row: list[int], hypothesis: list[int]) -> float:
@@ -72,23 +76,49 @@ def log_probability(model: Seq2Seq, row: list[int], hypothesis: list[int]) -> fl
 
 def test_beam_search_finds_what_is_at_least_as_likely_as_greedy(released: Checkpoint, sources) -> None:
     rows = sources[:40]
+    given = (released.network, ids_of(*released.vocabularies), pad(rows, PAD))
     better = worse = 0
-    for row, one, other in zip(
-        rows, greedy(released.model, pad(rows)), beam_search(released.model, pad(rows), 4), strict=True
-    ):
-        difference = log_probability(released.model, row, other) - log_probability(released.model, row, one)
+    for row, one, other in zip(rows, greedy(*given), beam_search(*given, beam=4), strict=True):
+        difference = log_probability(released.network, row, other.ids) - log_probability(released.network, row, one.ids)
         better += difference > 1e-4
         worse += difference < -1e-4
     assert worse <= better
 
 
 def test_padding_pads_to_the_longest() -> None:
-    assert pad([[4, EOS], [4, 5, EOS]]).tolist() == [[4, EOS, PAD], [4, 5, EOS]]
+    assert pad([[4, EOS], [4, 5, EOS]], PAD).tolist() == [[4, EOS, PAD], [4, 5, EOS]]
 
 
 def test_margins_tell_clear_hypotheses_from_unlikely_ones(released: Checkpoint, sources) -> None:
     rows = sources[:8]
-    found = greedy(released.model, pad(rows))
+    given = (released.network, ids_of(*released.vocabularies), pad(rows, PAD))
+    found = [hypothesis.ids for hypothesis in greedy(*given)]
     wrong = [[hypothesis[0] + 1, *hypothesis[1:]] for hypothesis in found]
-    assert all(margin >= 0 for margin in step_margins(released.model, pad(rows), found))
-    assert all(margin < 0 for margin in step_margins(released.model, pad(rows), wrong))
+    assert all(margin >= 0 for margin in step_margins(*given, found))
+    assert all(margin < 0 for margin in step_margins(*given, wrong))
+
+
+def slotted(rows: list[list[int]], slots: dict[int, int]) -> tuple[Ids, torch.Tensor]:
+    return Ids(pad=PAD, bos=BOS, eos=EOS, never=(PAD, BOS, UNK), slots=slots), pad(rows, PAD)
+
+
+@pytest.mark.parametrize("find", [greedy, partial(beam_search, beam=3)], ids=["greedy", "beam"])
+def test_a_hypothesis_holds_each_slot_of_its_source_once_and_no_other(untrained: Seq2Seq, find) -> None:
+    slots = {10: 20, 11: 21, 12: 22}
+    rows = [[5, EOS], [10, 6, 12, 8, EOS], [11, EOS], [12, 11, 10, EOS], [10, 10, EOS]]
+    for row, hypothesis in zip(rows, find(untrained, *slotted(rows, slots)), strict=True):
+        expected = sorted(slots[id_] for id_ in row if id_ in slots)
+        assert sorted(id_ for id_ in hypothesis.ids if id_ in slots.values()) == expected
+
+
+def test_a_hypothesis_that_goes_round_in_circles_is_searched_again(untrained: Seq2Seq) -> None:
+    rows = [[4 + (7 * row + column) % 40 for column in range(3 + row % 9)] + [EOS] for row in range(40)]
+    plain = partial(greedy, untrained, IDS)
+    assert any(repeated(one.ids) for one in plain(pad(rows, PAD)))
+    assert not any(repeated(one.ids) for one in without_repetition(plain, plain, IDS)(pad(rows, PAD)))
+
+
+def test_a_repetition_of_the_source_may_be_repeated(untrained: Seq2Seq) -> None:
+    rows = [[5, 6, 5, 6, 5, 6, EOS]]
+    plain = partial(greedy, untrained, IDS)
+    assert without_repetition(plain, plain, IDS)(pad(rows, PAD)) == plain(pad(rows, PAD))

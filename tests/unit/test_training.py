@@ -11,31 +11,34 @@ from pathlib import Path
 
 import pytest
 
-from build_model.training.corpus import Corpus, Example, read_corpus, read_examples
+from build_model.training.corpus import Example, read_corpus, read_examples
 from build_model.training.evaluation import evaluate
+from build_model.training.mixture import Mixture, mix
 from build_model.training.restamp import RestampRefused, restamp
-from build_model.training.training import METRICS, PLOT, STATE, Recipe, Step, TrainingStateError, train
+from build_model.training.state import STATE, TrainingStateError
+from build_model.training.training import METRICS, PLOT, Recipe, SettingUnknown, Step, train
 from model.checkpoint import Golden, load_checkpoint, save_checkpoint
 from model.fingerprint import MANIFEST, Manifest
 from model.translator import Translator
 
 ROOT = Path(__file__).parents[2]
 FIXTURES = ROOT / "tests" / "fixtures"
-RECIPE = Recipe(epochs=80, width=64)
+RECIPE = Recipe(epochs=80, source_vocabulary=400, target_vocabulary=400, settings={"width": 64})
+Dev = dict[str, tuple[Example, ...]]
 
 
 @pytest.fixture(scope="module")
-def corpus() -> Corpus:
-    return read_corpus(str(FIXTURES / "pairs.tsv"))
+def corpus() -> Mixture:
+    return mix([read_corpus(str(FIXTURES / "pairs.tsv"))], ("fra", "eng"))
 
 
 @pytest.fixture(scope="module")
-def dev() -> tuple[Example, ...]:
-    return read_examples(FIXTURES / "dev.jsonl")
+def dev() -> Dev:
+    return {"dev": read_examples(FIXTURES / "dev.jsonl")}
 
 
 @pytest.fixture(scope="module")
-def trained(corpus: Corpus, dev: tuple[Example, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(corpus: Mixture, dev: Dev, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained") / "checkpoint"
     train(corpus, dev, RECIPE, folder)
     return folder
@@ -46,10 +49,10 @@ def losses(folder: Path) -> list[float]:
     return found
 
 
-def test_it_learns_a_small_corpus_by_heart(trained: Path, dev: tuple[Example, ...]) -> None:
+def test_it_learns_a_small_corpus_by_heart(trained: Path, dev: Dev) -> None:
     translator = Translator.load(trained)
     translator.self_test()
-    scores = evaluate(translator, dev).scores
+    scores = evaluate(translator, dev["dev"]).scores
     assert scores.bleu > 80
     assert asdict(scores) == load_checkpoint(trained).manifest.training["scores"]["dev"]
 
@@ -98,13 +101,26 @@ def test_resuming_what_never_started_is_refused(corpus, dev, tmp_path: Path) -> 
         train(corpus, dev, RECIPE, tmp_path / "none", resume=True)
 
 
+def test_a_setting_that_the_network_has_not_is_named(corpus, dev, tmp_path: Path) -> None:
+    with pytest.raises(SettingUnknown, match=r"depth.*width"):
+        train(corpus, dev, replace(RECIPE, settings={"depth": 3}), tmp_path / "run")
+
+
 def test_resuming_with_another_recipe_is_refused_by_name(trained: Path, corpus, dev) -> None:
     with pytest.raises(TrainingStateError, match="seed"):
         train(corpus, dev, replace(RECIPE, seed=9), trained, resume=True)
 
 
 def run_train(out: Path, *options: str) -> "subprocess.Popen[str]":
-    command = ["train", "--corpus", str(FIXTURES / "pairs.tsv"), "--dev", str(FIXTURES / "dev.jsonl"), "--width", "64"]
+    command = [
+        "train",
+        "--corpus",
+        str(FIXTURES / "pairs.tsv"),
+        "--dev",
+        str(FIXTURES / "dev.jsonl"),
+        "--set",
+        "width=64",
+    ]
     return subprocess.Popen(
         [sys.executable, "-m", "build_model.cli.app", *command, "--out", str(out), *options],
         cwd=ROOT,
@@ -155,15 +171,15 @@ def test_restamp_accepts_code_that_changes_no_output(trained: Path, dev, tmp_pat
     before = Manifest.read(trained)
     stale = replace(before, code={**before.code, "network/vocabulary.py": "0" * 64}, architecture="0" * 64)
     stale.write(trained)
-    done = restamp(trained, dev)
-    assert (done.goldens, done.outputs) == (len(load_checkpoint(trained).goldens), len(dev))
+    done = restamp(trained, dev["dev"])
+    assert (done.goldens, done.outputs) == (len(load_checkpoint(trained).goldens), len(dev["dev"]))
     assert Manifest.read(trained) == before
 
 
 def test_restamp_refuses_when_one_output_changes(trained: Path, tmp_path: Path) -> None:
     loaded = load_checkpoint(trained)
     wrong = [*loaded.goldens[:-1], Golden(loaded.goldens[-1].source, "Something else.")]
-    save_checkpoint(loaded.model, loaded.langs, tmp_path / "wrong", goldens=wrong)
+    save_checkpoint(loaded.network, loaded.vocabularies, tmp_path / "wrong", goldens=wrong)
     before = (tmp_path / "wrong" / MANIFEST).read_bytes()
     with pytest.raises(RestampRefused, match=r"Something else\."):
         restamp(tmp_path / "wrong")
@@ -172,11 +188,11 @@ def test_restamp_refuses_when_one_output_changes(trained: Path, tmp_path: Path) 
 
 def test_restamp_refuses_when_a_dev_output_changes(trained: Path, dev) -> None:
     with pytest.raises(RestampRefused, match="one changed"):
-        restamp(trained, dev[:-1])
+        restamp(trained, dev["dev"][:-1])
 
 
 def test_restamp_refuses_with_nothing_to_compare(trained: Path, tmp_path: Path) -> None:
     loaded = load_checkpoint(trained)
-    save_checkpoint(loaded.model, loaded.langs, tmp_path / "bare")
+    save_checkpoint(loaded.network, loaded.vocabularies, tmp_path / "bare")
     with pytest.raises(RestampRefused, match="--dev"):
         restamp(tmp_path / "bare")

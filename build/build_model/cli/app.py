@@ -11,7 +11,19 @@ from pathlib import Path
 import typer
 
 from build_model import report
-from build_model.cli import build, config, operation, quarantine, render, settings, status, store, training, translate
+from build_model.cli import (
+    build,
+    config,
+    network,
+    operation,
+    quarantine,
+    render,
+    settings,
+    status,
+    store,
+    training,
+    translate,
+)
 
 NAME = "build-model"
 COMPLETING = "_BUILD_MODEL_COMPLETE"  # set by the shell's completion, as Typer names it
@@ -24,8 +36,8 @@ app = typer.Typer(
 )
 
 app.callback(invoke_without_command=True)(build.build)
-for group in (build.group, store.group, operation.group, translate.group, status.group, training.group, config.group):
-    app.add_typer(group)
+for each in (build, store, operation, translate, status, training, network, config):
+    app.add_typer(each.group)
 app.add_typer(quarantine.group, name="quarantine")
 app.add_typer(render.group, name="render")
 

@@ -69,7 +69,7 @@ def build(
     train_first: Annotated[
         bool, typer.Option("--train", help="Train the checkpoint first, into runs/X.Y.Z. Needs --corpus and a length.")
     ] = False,
-    corpus: Corpus = "",
+    corpus: Corpus = [],  # noqa: B006 (Typer copies it)
     dev: Dev = None,
     minutes: Minutes = None,
     epochs: Epochs = None,

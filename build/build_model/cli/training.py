@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 import enum
+import json
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from build_model.cli.options import RELEASED, Json, print_object, progress_for, reported, warn
+from model.folder import NETWORK
 
 Corpus = Annotated[
-    str,
+    list[str],
     typer.Option(
-        metavar="FILE|tutorial",
-        help="Lines of French, a tab, English, gzipped or not; or `tutorial`: the PyTorch tutorial's, fetched once.",
+        metavar="FILE[=SHARE]|tutorial",
+        help="Lines of source, a tab, target, gzipped or not; or `tutorial`: the PyTorch tutorial's, fetched once. "
+        "Several with the share of what is drawn that each has; or a TOML file with a table [share].",
     ),
 ]
 Dev = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="The dev set, JSON lines of src and refs.", show_default="1 % held out"),
+    list[Path] | None,
+    typer.Option(
+        metavar="FILE",
+        help="A dev set, JSON lines of src and refs; the best on all of them is kept.",
+        show_default="1 % held out",
+    ),
+]
+Network = Annotated[
+    Path, typer.Option(metavar="DIR", help="The network's folder (model/contract.py).", show_default="model/network")
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="A field of the network's config, e.g. width=128."),
 ]
 Minutes = Annotated[float | None, typer.Option(min=0.01, help="Train so long, all runs together.")]
 Epochs = Annotated[int | None, typer.Option(min=1, help="Or so many passes over the corpus.")]
@@ -60,9 +74,12 @@ def train(
     device: Annotated[Device, typer.Option(help="Where to train.")] = Device.auto,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the training in --out.")] = False,
     seed: Annotated[int, typer.Option(help="Same seed, data and machine: same first 100 losses.")] = 1,
-    width: Annotated[int, typer.Option(min=8, help="Features of embeddings and states; a multiple of 4.")] = 256,
-    source_vocabulary: Annotated[int, typer.Option(min=100, help="Most source tokens.")] = 6000,
-    target_vocabulary: Annotated[int, typer.Option(min=100, help="Most target tokens.")] = 4000,
+    source_vocabulary: Annotated[
+        int, typer.Option(min=100, help="Most source tokens; of both languages where they share a vocabulary.")
+    ] = 8000,
+    target_vocabulary: Annotated[int, typer.Option(min=100, help="Most target tokens.")] = 8000,
+    settings: Settings = None,
+    network: Network = NETWORK,
     as_json: Json = False,
 ) -> None:
     """Train a checkpoint; Ctrl-C keeps the best so far, `--resume` goes on.
@@ -71,12 +88,37 @@ def train(
     metrics.json and training.png beside it say how it went.
     """
     check_length(minutes, epochs)
-    if width % 4:
-        raise typer.BadParameter("it must be a multiple of 4, the number of attention heads.", param_hint="--width")
-    shape = {"width": width, "source_vocabulary": source_vocabulary, "target_vocabulary": target_vocabulary}
     with reported(as_json=as_json):
-        facts = train_into(corpus, dev, out, minutes, epochs, device, resume, as_json=as_json, seed=seed, **shape)
+        facts = train_into(
+            corpus,
+            dev,
+            out,
+            minutes,
+            epochs,
+            device,
+            resume,
+            as_json=as_json,
+            network=network,
+            seed=seed,
+            source_vocabulary=source_vocabulary,
+            target_vocabulary=target_vocabulary,
+            settings=read_settings(settings or []),
+        )
         print_object(facts, as_json=as_json)
+
+
+def read_settings(settings: list[str]) -> dict[str, object]:
+    """``name=value`` each; a value is a number, true, false, or else a text."""
+    found: dict[str, object] = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals or not name.isidentifier():
+            raise typer.BadParameter(f"{setting!r} is no NAME=VALUE.", param_hint="--set")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
 
 
 @group.command()
@@ -95,6 +137,7 @@ def evaluate(
     record: Annotated[
         bool, typer.Option("--record", help="Write the scores into the checkpoint's manifest too, for `inspect`.")
     ] = False,
+    network: Network = NETWORK,
     as_json: Json = False,
 ) -> None:
     """Score a checkpoint: BLEU and chrF over all references, with sacreBLEU's signatures, and sentences a second."""
@@ -103,7 +146,7 @@ def evaluate(
 
     with reported(as_json=as_json):
         examples = corpora.read_examples(test)
-        found = evaluation.evaluate(evaluation.load(checkpoint, beam), examples)
+        found = evaluation.evaluate(evaluation.load(checkpoint, beam, network), examples)
         if record:
             evaluation.record(checkpoint, test.name.split(".")[0], found.scores)
         if output:
@@ -119,6 +162,7 @@ def restamp(
     dev: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The dev set of the training: its first 500 are compared too.")
     ] = None,
+    network: Network = NETWORK,
     as_json: Json = False,
 ) -> None:
     """Write a new manifest after a refactoring, if every output is what it was; else refuse."""
@@ -126,15 +170,15 @@ def restamp(
     from build_model.training import restamp as restamping  # noqa: PLC0415
 
     with reported(as_json=as_json):
-        done = restamping.restamp(checkpoint, corpora.read_examples(dev) if dev else ())
+        done = restamping.restamp(checkpoint, corpora.read_examples(dev) if dev else (), network)
         print_object(done.encode(), as_json=as_json)
         if not as_json and not done.outputs:
             print("Only the goldens were compared; --dev FILE compares 500 dev sources too.")
 
 
 def train_into(
-    corpus: str,
-    dev: Path | None,
+    corpus: list[str],
+    dev: list[Path] | None,
     out: Path,
     minutes: float | None,
     epochs: int | None,
@@ -142,28 +186,38 @@ def train_into(
     resume: bool = False,
     *,
     as_json: bool,
-    seed: int = 1,
-    **shape: int,
+    network: Path = NETWORK,
+    **recipe: Any,
 ) -> dict[str, object]:
-    """Train into ``out``; what came of it. ``shape`` is the part of the recipe that decides the network's size."""
+    """Train into ``out``; what came of it. ``recipe`` is the rest of `training.Recipe`."""
     from build_model.training import corpus as corpora  # noqa: PLC0415 (torch takes a second; no other command needs it)
-    from build_model.training import training  # noqa: PLC0415
+    from build_model.training import mixture, training  # noqa: PLC0415
+    from build_model.training.check import check  # noqa: PLC0415
     from build_model.training.view import training_view  # noqa: PLC0415
     from model.checkpoint import read_goldens  # noqa: PLC0415
+    from model.folder import load_model  # noqa: PLC0415
 
-    recipe = training.Recipe(seed=seed, minutes=minutes, epochs=epochs, **shape)
-    with progress_for(as_json).download(corpus) as fetched:
-        pairs = corpora.read_corpus(corpus, progress=fetched)
-    if dev is None:
-        pairs, examples = corpora.hold_out(pairs, seed)
+    plan = training.Recipe(minutes=minutes, epochs=epochs, **recipe)
+    for _ in check(network):
+        pass  # a rule that doesn't hold is raised, before hours of training rely on it
+    model = load_model(network)
+    languages = (model.source, model.target)
+    with progress_for(as_json).download(" + ".join(corpus)) as fetched:
+        found, shares = mixture.read_corpora(corpus, languages, progress=fetched)
+    if dev:
+        examples = {path.name.split(".")[0]: corpora.read_examples(path) for path in dev}
     else:
-        examples = corpora.read_examples(dev)
+        held = [corpora.hold_out(one, plan.seed) for one in found]
+        found = [one for one, _ in held]
+        examples = {"dev": tuple(example for _, part in held for example in part)}
+    mixed = mixture.mix(found, languages, shares=shares, slots=hasattr(model.vocabulary, "slots"))
     with training_view(quiet=as_json) as view:
         position = training.train(
-            pairs,
+            mixed,
             examples,
-            recipe,
+            plan,
             out,
+            code=network,
             device=device.value,
             resume=resume,
             report=view.show,

@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import os
+import unicodedata
 import urllib.error
 import urllib.request
 import zipfile
@@ -16,21 +17,27 @@ from random import Random
 from typing import Any
 
 from model.errors import DragomanError
-from model.network.normalize import normalize
 
 TUTORIAL = "tutorial"
 TUTORIAL_URL = "https://download.pytorch.org/tutorial/data.zip"
 TUTORIAL_SHA256 = "fb317e80248faeb62dc25ef3390ae24ca34b94e276bbc5141fd8862c2200bff5"
 TUTORIAL_MEMBER = "data/eng-fra.txt"  # English, then French
 
-# Words that every longer French or English text has and the other language lacks: enough to notice swapped columns.
+# Words that every longer text of a language has and the other languages lack: enough to notice swapped columns.
 # fmt: off
-_FRENCH = frozenset(("le", "la", "les", "est", "je", "tu", "il", "elle", "nous", "vous", "pas", "une", "que", "et"))
-_ENGLISH = frozenset(("the", "is", "i", "you", "he", "she", "we", "they", "not", "of", "to", "this", "was", "and"))
+_TELLING = {
+    "fra": frozenset(("le", "la", "les", "est", "je", "tu", "il", "elle", "nous", "vous", "pas", "une", "que", "et")),
+    "eng": frozenset(("the", "is", "i", "you", "he", "she", "we", "they", "not", "of", "to", "this", "was", "and")),
+}
 # fmt: on
+_TUTORIAL_LANGUAGES = ("eng", "fra")
 _CHECKED_PAIRS = 5_000
 _DOWNLOAD_SECONDS = 60.0
 _CHUNK_BYTES = 1 << 16
+
+
+Progress = Callable[[int, int], None]
+"""Called with bytes fetched and bytes in all."""
 
 
 class CorpusFormatError(DragomanError):
@@ -47,7 +54,7 @@ class CorpusChecksumError(DragomanError):
 
 @dataclass(frozen=True)
 class Corpus:
-    """Normalised sentence pairs.
+    """Sentence pairs.
 
     Attributes:
         name: what the manifest calls it.
@@ -69,13 +76,14 @@ class Example:
     tutorial_filter: bool = False
 
 
-def read_corpus(where: str, *, progress: Callable[[int, int], None] | None = None) -> Corpus:
-    """Reads training pairs, French then English.
+def read_corpus(where: str, *, languages: tuple[str, str] = ("fra", "eng"), progress: Progress | None = None) -> Corpus:
+    """Reads training pairs, source then target.
 
     Args:
         where: a file of ``source<TAB>target`` lines, further columns ignored, gzipped or not; a copy of the PyTorch
             tutorial's zip archive, whose columns are English then French; or ``tutorial`` for that archive itself,
             downloaded once.
+        languages: ISO 639-3 codes of source and target.
         progress: called with bytes fetched and bytes in all during a download.
 
     Raises:
@@ -85,13 +93,15 @@ def read_corpus(where: str, *, progress: Callable[[int, int], None] | None = Non
     path = fetch_tutorial(progress) if where == TUTORIAL else Path(where)
     data = _read(path)
     if zipfile.is_zipfile(io.BytesIO(data)):
-        text, swapped = _unzip(path, data), True
+        if sorted(languages) != sorted(_TUTORIAL_LANGUAGES):
+            raise CorpusFormatError(f"{path} holds English and French, not {' and '.join(languages)}. Give a TSV file.")
+        text, swapped = _unzip(path, data), languages != _TUTORIAL_LANGUAGES
     else:
         text, swapped = _gunzip(path, data), False
     pairs = tuple(_pairs(path, text, swapped))
     if not pairs:
         raise CorpusFormatError(f"{path} holds no sentence pair. Expected lines of source<TAB>target.")
-    _check_direction(path, pairs)
+    _check_direction(path, pairs, languages)
     return Corpus(path.name, hashlib.sha256(data).hexdigest(), pairs)
 
 
@@ -136,7 +146,7 @@ def hold_out(corpus: Corpus, seed: int) -> tuple[Corpus, tuple[Example, ...]]:
     return Corpus(corpus.name, corpus.sha256, kept), dev
 
 
-def fetch_tutorial(progress: Callable[[int, int], None] | None = None) -> Path:
+def fetch_tutorial(progress: Progress | None = None) -> Path:
     """The tutorial's archive in the user's cache, downloaded where it isn't there yet.
 
     Raises:
@@ -182,24 +192,33 @@ def _pairs(path: Path, text: str, swapped: bool) -> Iterator[tuple[str, str]]:
         columns = line.rstrip("\r").split("\t")
         if len(columns) < 2:
             raise CorpusFormatError(f"{path}, line {number}: no tab. Expected source<TAB>target, found {line[:60]!r}.")
-        source, target = (normalize(column) for column in (columns[1::-1] if swapped else columns[:2]))
+        source, target = map(_tidy, columns[1::-1] if swapped else columns[:2])
         if not source or not target:
             side = "target" if source else "source"
             raise CorpusFormatError(f"{path}, line {number}: the {side} is empty. Expected source<TAB>target.")
         yield source, target
 
 
-def _check_direction(path: Path, pairs: Sequence[tuple[str, str]]) -> None:
+def _tidy(text: str) -> str:
+    """Composed characters and single spaces; the rest is the vocabulary's business."""
+    return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+def _check_direction(path: Path, pairs: Sequence[tuple[str, str]], languages: tuple[str, str]) -> None:
     """Counts telling words in both columns; only a clear swap is refused."""
+    if not all(language in _TELLING for language in languages):
+        return
+    source, target = (_TELLING[language] for language in languages)
     checked = pairs[:: max(1, len(pairs) // _CHECKED_PAIRS)]
-    left = [word for source, _ in checked for word in source.lower().split()]
-    right = [word for _, target in checked for word in target.lower().split()]
-    straight = sum(word in _FRENCH for word in left) + sum(word in _ENGLISH for word in right)
-    swapped = sum(word in _ENGLISH for word in left) + sum(word in _FRENCH for word in right)
+    left = [word for text, _ in checked for word in text.lower().split()]
+    right = [word for _, text in checked for word in text.lower().split()]
+    straight = sum(word in source for word in left) + sum(word in target for word in right)
+    swapped = sum(word in target for word in left) + sum(word in source for word in right)
     if swapped > 2 * straight and swapped >= 10:
         raise CorpusFormatError(
-            f"{path}, line 1: the columns are in the wrong direction, English comes first. "
-            "Expected French<TAB>English: swap them, for example with `awk -F'\\t' -v OFS='\\t' '{print $2, $1}'`."
+            f"{path}, line 1: the columns are in the wrong direction, {languages[1]} comes first. Expected "
+            f"{languages[0]}<TAB>{languages[1]}: swap them, for example with "
+            "`awk -F'\\t' -v OFS='\\t' '{print $2, $1}'`."
         )
 
 

@@ -12,6 +12,7 @@ from sacrebleu.metrics.chrf import CHRF
 from build_model.training.corpus import Example
 from model.checkpoint import load_checkpoint
 from model.fingerprint import Manifest
+from model.folder import NETWORK
 from model.translator import Translator
 
 COMPARED_OUTPUTS = 500  # dev sources whose translations the manifest's `outputs` stands for
@@ -54,9 +55,9 @@ class Evaluation:
         return {**stored, "sentences_per_second": self.sentences_per_second}
 
 
-def load(checkpoint: Path, beam: int | None = None) -> Translator:
+def load(checkpoint: Path, beam: int | None = None, code: Path = NETWORK) -> Translator:
     """A checkpoint to be evaluated, with the service's search or with another beam."""
-    loaded = load_checkpoint(checkpoint)
+    loaded = load_checkpoint(checkpoint, code)
     return Translator(loaded) if beam is None else Translator(loaded, beam=beam)
 
 

@@ -10,6 +10,7 @@ from build_model.training.corpus import Example
 from build_model.training.evaluation import COMPARED_OUTPUTS, outputs_digest
 from model.errors import ChecksumMismatch, DragomanError, GoldenMismatch
 from model.fingerprint import MANIFEST, WEIGHTS, Manifest, architecture_hash, code_digests, file_digest, tensor_table
+from model.folder import NETWORK
 from model.translator import Translator
 
 
@@ -37,7 +38,7 @@ class Restamped:
         return asdict(self)
 
 
-def restamp(folder: Path, examples: Sequence[Example] = ()) -> Restamped:
+def restamp(folder: Path, examples: Sequence[Example] = (), code: Path = NETWORK) -> Restamped:
     """Compares the goldens, and the first dev sources where ``examples`` are given, under the code that is running.
 
     Raises:
@@ -51,7 +52,7 @@ def restamp(folder: Path, examples: Sequence[Example] = ()) -> Restamped:
                 f"{folder / name} has sha256 {found}, the manifest records {digest}. Restamping is for changed code; "
                 "restore the checkpoint's files first."
             )
-    sources = code_digests()
+    sources = code_digests(code)
     stamped = replace(
         manifest,
         code=sources,
@@ -62,7 +63,7 @@ def restamp(folder: Path, examples: Sequence[Example] = ()) -> Restamped:
         for name in manifest.files():
             shutil.copyfile(folder / name, trial / name)
         stamped.write(trial)
-        goldens = _compare(Translator.load(trial), manifest, examples)
+        goldens = _compare(Translator.load(trial, code), manifest, examples)
     if stamped != manifest:
         stamped.write(folder)
     return Restamped(manifest.architecture, stamped.architecture, goldens, min(len(examples), COMPARED_OUTPUTS))

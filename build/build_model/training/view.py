@@ -37,7 +37,9 @@ class TrainingView:
             return
         if isinstance(event, DevScore):
             mark = "  kept: best so far" if event.best else ""
-            scores = f"dev BLEU {event.scores.bleu:.1f}, chrF {event.scores.chrf:.1f}"
+            scores = "; ".join(
+                f"{name} BLEU {each.bleu:.1f}, chrF {each.chrf:.1f}" for name, each in event.scores.items()
+            )
             self._console.print(f"{event.epochs:.1f} epochs, {event.minutes:.1f} min: {scores}{mark}", highlight=False)
             return
         left = "?" if math.isinf(event.seconds_left) else str(timedelta(seconds=round(event.seconds_left)))
