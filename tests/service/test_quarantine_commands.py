@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -49,7 +50,8 @@ def filled(start: Start, client: Client) -> list[str]:
     for number, (body, properties) in enumerate(bodies, start=1):
         ids.append(client.send(body, **properties))
         until(lambda count=number: client.depth(f"{client.request_queue}.quarantine") == count, f"{number} of them")
-    service.end()
+    service.send(signal.SIGTERM)  # it acks the last one first
+    assert service.exit_code() == 0
     client.receive(5)
     return ids
 

@@ -165,7 +165,7 @@ def _check_content(reference: Reference, labels: Mapping[str, str], files: Mappi
             target.write_bytes(content)
         checkpoint = Path(folder) / CHECKPOINT
         try:
-            manifest = verify(checkpoint, checkpoint.parent)
+            manifest = verify(checkpoint, checkpoint.parent / "network", checkpoint.parent)
         except GuardError as error:
             raise ImageFalse(f"{reference} fails its guard: {error}".replace(f"{folder}/", "/")) from error
         goldens = len((checkpoint / GOLDEN).read_text("utf-8").splitlines())
