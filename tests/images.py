@@ -175,11 +175,16 @@ def released(build_model: BuildModel, registry: str, repository: str) -> Version
 
 @pytest.fixture(scope="session")
 def other_checkpoint(build_model: BuildModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint of another architecture, trained for seconds on a hand-written corpus."""
-    folder = tmp_path_factory.mktemp("training") / "checkpoint"
-    corpus = ("--corpus", str(FIXTURES / "pairs.tsv"), "--dev", str(FIXTURES / "dev.jsonl"))
-    shape = ("--set", "width=32", "--source-vocabulary", "200", "--target-vocabulary", "200")
-    ran = build_model("train", *corpus, *shape, "--epochs", "30", "--device", "cpu", "--out", str(folder), "--json")
+    """A checkpoint of another architecture, trained for seconds on a hand-written corpus. The released one says
+    otherwise of "Elle est contente."."""
+    scratch = tmp_path_factory.mktemp("training")
+    folder = scratch / "checkpoint"
+    for name in ("pairs.tsv", "dev.jsonl"):
+        text = (FIXTURES / name).read_text(encoding="utf-8")
+        (scratch / name).write_text(text.replace("She is happy.", "She is over the moon."), encoding="utf-8")
+    corpus = ("--corpus", str(scratch / "pairs.tsv"), "--dev", str(scratch / "dev.jsonl"))
+    shape = ("--set", "width=64", "--set", "embedding=64", "--source-vocabulary", "600")
+    ran = build_model("train", *corpus, *shape, "--epochs", "60", "--device", "cpu", "--out", str(folder), "--json")
     assert ran.exit_code == 0, ran.stdout + ran.stderr
     return folder
 

@@ -13,5 +13,6 @@ MODEL = Model(
     network=Seq2Seq,
     config=Config,
     vocabulary=Lang,
+    shared=True,
     fast=greedy_search,
 )

@@ -5,11 +5,18 @@ masked, with one change of order: the query of the attention is the state of a f
 goes to a second one (Wu et al. 2016, "Google's Neural Machine Translation System", section 3). No layer waits for the
 output of the step before, so training runs each layer over the whole target at once.
 
-Shapes: ``batch`` rows, ``source_length`` and ``target_length`` positions, ``width`` features. Padding has id ``PAD``.
+One embedding serves the source, the target and the output (Press and Wolf 2017): both languages share their vocabulary.
+
+Outside of training, features between -1 and 1 (or 2) stand on a grid of 127 steps before the large products, and
+``settle`` puts the weights on grids too. So `fast.py` multiplies bytes and finds the same: exact sums, on any
+processor, whatever stands beside a row in its batch.
+
+Shapes: ``batch`` rows, ``source_length`` and ``target_length`` positions, ``embedding`` features of a token and
+``width`` of a recurrent state. Padding has id ``PAD``.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -24,9 +31,9 @@ class Config:
     """Everything that decides the shapes of the network.
 
     Attributes:
-        source_vocabulary: number of source tokens.
-        target_vocabulary: number of target tokens.
-        width: features of an embedding and of a recurrent state; the encoder has as many in each direction.
+        source_vocabulary, target_vocabulary: number of tokens, the same of both: they share an embedding.
+        embedding: features of a token.
+        width: features of a recurrent state; the encoder has as many in each direction.
         encoder_layers: bidirectional recurrent layers of the encoder.
         heads: attention heads; they divide ``width``.
         dropout: share of features dropped between layers, at training only.
@@ -34,24 +41,37 @@ class Config:
 
     source_vocabulary: int
     target_vocabulary: int
-    width: int = 256
+    embedding: int = 256
+    width: int = 288
     encoder_layers: int = 2
     heads: int = 4
-    dropout: float = 0.2
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.source_vocabulary != self.target_vocabulary:
+            raise ValueError(f"the vocabularies have {self.source_vocabulary} and {self.target_vocabulary} tokens")
+
+
+STEPS = 63  # of the grid on either side of 0: sums of two products of 7 and 8 bits fit in 16, as old processors need
+
+
+def on_grid(features: Tensor, largest: float = 1.0) -> Tensor:
+    """``features``, between ``-largest`` and ``largest``, rounded to multiples of ``largest / STEPS``."""
+    return torch.round(features * (STEPS / largest)) * (largest / STEPS)
 
 
 class Memory(NamedTuple):
     """What the decoder attends to, computed once a source.
 
     Attributes:
-        keys: ``(batch, heads, source_length, width / heads)``.
+        keys: ``(batch, heads, width / heads, source_length)``, scaled.
         values: ``(batch, heads, source_length, width / heads)``.
-        mask: ``(batch, 1, 1, source_length)``, true where there is a token.
+        hidden: ``(batch, 1, 1, source_length)``, added to the scores: minus infinity at padding, else 0.
     """
 
     keys: Tensor
     values: Tensor
-    mask: Tensor
+    hidden: Tensor
 
 
 class State(NamedTuple):
@@ -67,28 +87,27 @@ class State(NamedTuple):
 
 
 class Encoder(nn.Module):
-    """Source ids to one vector a position, reading in both directions."""
+    """Embedded source to one vector a position, reading in both directions."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(config.source_vocabulary, config.width, padding_idx=PAD)
         self.dropout = nn.Dropout(config.dropout)
-        self.recurrent = nn.GRU(
-            config.width,
-            config.width,
-            num_layers=config.encoder_layers,
-            dropout=config.dropout if config.encoder_layers > 1 else 0.0,
-            bidirectional=True,
-            batch_first=True,
-        )
+        inputs = [config.embedding] + [2 * config.width] * (config.encoder_layers - 1)
+        self.layers = nn.ModuleList(nn.GRU(size, config.width, bidirectional=True, batch_first=True) for size in inputs)
 
-    def forward(self, source: Tensor) -> Tensor:
-        """``source (batch, source_length)`` to ``(batch, source_length, 2 * width)``, zero at padding."""
-        lengths = (source != PAD).sum(1).cpu()
-        embedded = self.dropout(self.embedding(source))
-        packed = pack_padded_sequence(embedded, lengths, batch_first=True, enforce_sorted=False)
-        encoded, _ = self.recurrent(packed)
-        return pad_packed_sequence(encoded, batch_first=True, total_length=source.size(1))[0]
+    def forward(self, embedded: Tensor, mask: Tensor) -> Tensor:
+        """``embedded (batch, source_length, embedding)``, ``mask (batch, source_length)``, true where there is a token,
+        to ``(batch, source_length, 2 * width)``, zero at padding. Each layer but the first adds to what it reads (He et
+        al. 2016)."""
+        lengths = mask.sum(1).cpu()
+        features = embedded
+        for number, layer in enumerate(self.layers):
+            if number and not self.training:
+                features = on_grid(features, float(number))
+            packed = pack_padded_sequence(features, lengths, batch_first=True, enforce_sorted=False)
+            read, _ = pad_packed_sequence(layer(packed)[0], batch_first=True, total_length=mask.size(1))
+            features = features + self.dropout(read) if number else self.dropout(read)
+        return features
 
 
 class Attention(nn.Module):
@@ -96,21 +115,27 @@ class Attention(nn.Module):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        self.heads = config.heads
+        self.heads, self.layers = config.heads, config.encoder_layers
         self.query = nn.Linear(config.width, config.width, bias=False)
         self.key = nn.Linear(2 * config.width, config.width, bias=False)
         self.value = nn.Linear(2 * config.width, config.width)
 
     def remember(self, encoded: Tensor, mask: Tensor) -> Memory:
         """``encoded (batch, source_length, 2 * width)``, ``mask (batch, source_length)`` to what search attends to."""
-        return Memory(self._split(self.key(encoded)), self._split(self.value(encoded)), mask[:, None, None, :])
+        if not self.training:
+            encoded = on_grid(encoded, float(self.layers))
+        keys, values = self._split(self.key(encoded)), self._split(self.value(encoded))
+        hidden = torch.zeros_like(mask, dtype=encoded.dtype).masked_fill(~mask, float("-inf"))
+        return Memory(keys.transpose(2, 3) * keys.size(3) ** -0.5, values, hidden[:, None, None])
 
     def forward(self, states: Tensor, memory: Memory) -> Tensor:
-        """``states (batch, target_length, width)`` to contexts of the same shape."""
-        context = F.scaled_dot_product_attention(
-            self._split(self.query(states)), memory.keys, memory.values, attn_mask=memory.mask
-        )
-        return context.transpose(1, 2).flatten(2)
+        """``states (batch, target_length, width)`` to contexts of the same shape.
+
+        Written as two products and a softmax: on a processor the backward pass of `scaled_dot_product_attention` over
+        short sentences is slower.
+        """
+        scores = self._split(self.query(states)) @ memory.keys + memory.hidden
+        return (torch.softmax(scores, 3) @ memory.values).transpose(1, 2).flatten(2)
 
     def _split(self, features: Tensor) -> Tensor:
         """``(batch, length, width)`` to ``(batch, heads, length, width / heads)``."""
@@ -119,19 +144,17 @@ class Attention(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Target ids so far and the encoded source to the scores of the next target id."""
+    """Embedded target so far and the encoded source to the features that the next id is scored by."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
         width = config.width
-        self.embedding = nn.Embedding(config.target_vocabulary, width, padding_idx=PAD)
         self.dropout = nn.Dropout(config.dropout)
         self.first = nn.Linear(2 * width, 2 * width)
-        self.query = nn.GRU(width, width, batch_first=True)
+        self.query = nn.GRU(config.embedding, width, batch_first=True)
         self.attention = Attention(config)
         self.output = nn.GRU(2 * width, width, batch_first=True)
-        self.combine = nn.Linear(3 * width, width)
-        self.bias = nn.Parameter(torch.zeros(config.target_vocabulary))
+        self.combine = nn.Linear(2 * width + config.embedding, config.embedding)
 
     def start(self, encoded: Tensor, mask: Tensor) -> State:
         """The state before the first step, from the mean of ``encoded (batch, source_length, 2 * width)``."""
@@ -139,26 +162,23 @@ class Decoder(nn.Module):
         query, output = torch.tanh(self.first(mean)).chunk(2, dim=1)
         return State(query, output)
 
-    def forward(self, target: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
-        """Scores after each of several ids.
+    def forward(self, embedded: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
+        """Features after each of several ids.
 
         Args:
-            target: ``(batch, target_length)``, the ids before the ones that are predicted, ``BOS`` first.
+            embedded: ``(batch, target_length, embedding)``, of the ids before the ones that are predicted.
             state: before the first of them.
             memory: the encoded source.
 
         Returns:
-            logits ``(batch, target_length, target_vocabulary)`` and the state after the last id.
+            ``(batch, target_length, embedding)`` and the state after the last id.
         """
-        embedded = self.dropout(self.embedding(target))
-        queries, query = self.query(embedded, state.query[None])
-        queries = self.dropout(queries)
+        queries, query = self.query(embedded, state.query[None].contiguous())
+        queries = self.dropout(queries) if self.training else on_grid(queries)
         context = self.attention(queries, memory)
-        outputs, output = self.output(torch.cat((queries, context), 2), state.output[None])
+        outputs, output = self.output(torch.cat((queries, context), 2), state.output[None].contiguous())
         features = torch.tanh(self.combine(torch.cat((outputs, context, embedded), 2)))
-        # The output projection is the target embedding itself (Press and Wolf 2017).
-        logits = F.linear(self.dropout(features), self.embedding.weight, self.bias)
-        return logits, State(query[0], output[0])
+        return self.dropout(features) if self.training else on_grid(features), State(query[0], output[0])
 
 
 class Seq2Seq(nn.Module):
@@ -167,25 +187,25 @@ class Seq2Seq(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
+        self.embedding = nn.Embedding(config.source_vocabulary, config.embedding)
+        self.dropout = nn.Dropout(config.dropout)
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
-        for name, parameter in self.named_parameters():
-            if "embedding" in name:
-                nn.init.normal_(parameter, std=config.width**-0.5)
-                parameter.data[PAD] = 0
-            elif parameter.dim() > 1:
+        for parameter in self.parameters():
+            if parameter.dim() > 1:
                 nn.init.xavier_uniform_(parameter)
+        nn.init.normal_(self.embedding.weight, std=config.embedding**-0.5)
 
     def encode(self, source: Tensor) -> tuple[Memory, State]:
         """``source (batch, source_length)``, no row empty, to what a search starts from."""
         mask = source != PAD
-        encoded = self.encoder(source)
+        encoded = self.encoder(self._embed(source), mask)
         return self.decoder.attention.remember(encoded, mask), self.decoder.start(encoded, mask)
 
     def step(self, last: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
         """``last (batch)`` to ``(logits (batch, target_vocabulary), state)``."""
-        logits, state = self.decoder(last[:, None], state, memory)
-        return logits[:, 0], state
+        features, state = self.decoder(self._embed(last[:, None]), state, memory)
+        return self._score(features[:, 0]), state
 
     def forward(self, source: Tensor, target: Tensor) -> Tensor:
         """Logits of the ids that follow each target id.
@@ -197,6 +217,32 @@ class Seq2Seq(nn.Module):
         Returns:
             ``(batch, target_length, target_vocabulary)``.
         """
+        return self._score(self.features(source, target))
+
+    def features(self, source: Tensor, target: Tensor) -> Tensor:
+        """What ``forward`` scores, ``(batch, target_length, embedding)``: times ``embedding.weight`` they are its
+        logits. A training that computes loss and gradient of the largest product itself takes these."""
         memory, state = self.encode(source)
-        logits: Tensor = self.decoder(target, state, memory)[0]
-        return logits
+        features: Tensor = self.decoder(self._embed(target), state, memory)[0]
+        return features
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Rounds the weights that are multiplied as bytes, once, before a checkpoint is saved: each row to multiples
+        of a 127th of its largest."""
+        attention, width = self.decoder.attention, self.config.width
+        weights = [self.embedding.weight, attention.query.weight, attention.key.weight, attention.value.weight]
+        recurrent: list[Any] = [*self.encoder.layers[1:]]
+        for layer in recurrent:
+            weights += [layer.weight_ih_l0, layer.weight_ih_l0_reverse]
+        output: Any = self.decoder.output
+        for weight in [*weights, output.weight_ih_l0[:, :width]]:
+            scale = weight.abs().amax(1, keepdim=True).clamp_min(1e-8) / 127
+            weight.copy_(torch.round(weight / scale) * scale)
+
+    def _embed(self, ids: Tensor) -> Tensor:
+        embedded: Tensor = self.dropout(self.embedding(ids))
+        return embedded
+
+    def _score(self, features: Tensor) -> Tensor:
+        return F.linear(features, self.embedding.weight)

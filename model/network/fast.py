@@ -4,40 +4,45 @@ One TorchScript function goes from source ids to hypothesis ids: no Python a tok
 all the while for the thread that talks to the broker. What is multiplied:
 
     the products of an embedding with what reads it    a table, one row a token
-    the other weights                                  packed for the processor's caches, in the half precision in which
-                                                       a checkpoint stores them; products and sums are single precision
+    features that stand on a grid                      whole numbers of 7 bits, with weights of 8 bits a row: exact sums
+    other features                                     packed weights in half precision; products and sums in single
     tokens of several sources                          without padding, those of one position beside each other
 
 It is written for one network: whoever changes `architecture.py` changes this file too, or takes ``fast`` out of
 ``MODEL``; `build-model check` compares the two.
 """
 
+import warnings
 from typing import Final
 
 import torch
 from torch import Tensor, nn
 
 from model.contract import Hypothesis, Ids, Search
-from model.search import length_limit
+from model.search import length_limit, rest
 
-from .architecture import Seq2Seq
-from .vocabulary import BOS, EOS, PAD, UNK
+from .architecture import STEPS, Seq2Seq
+from .vocabulary import BOS, EOS, PAD
 
 
 @torch.inference_mode()
 def greedy_search(network: Seq2Seq, ids: Ids) -> Search | None:
     """What `search.greedy` does with this network, prepared; None where the processor has no products with weights in
-    half precision."""
-    if "fbgemm" not in torch.backends.quantized.supported_engines or ids.slots:
+    half precision or in bytes."""
+    if "fbgemm" not in torch.backends.quantized.supported_engines:
         return None
     # Not specialised to the shapes it sees first: that takes 0.3 s, and every batch has another shape.
     torch._C._jit_set_profiling_mode(False)
-    compiled = torch.jit.script(Greedy(network).eval())
+    compiled = torch.jit.script(Greedy(network, ids).eval())
 
     @torch.inference_mode()
     def search(source: Tensor) -> list[Hypothesis]:
         rows, scores = compiled(source, length_limit((source != PAD).sum(1)))
-        return [Hypothesis(row[: row.index(EOS)], score) for row, score in zip(rows, scores, strict=True)]
+        found = [Hypothesis(row[: row.index(EOS)], score) for row, score in zip(rows, scores, strict=True)]
+        return [
+            one._replace(ids=one.ids + rest(one.ids, given, ids))
+            for one, given in zip(found, source.tolist(), strict=True)
+        ]
 
     return search
 
@@ -51,6 +56,29 @@ class Product(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         product: Tensor = torch.ops.quantized.linear_dynamic_fp16(features, self.packed)
+        return product
+
+
+class GridProduct(nn.Module):
+    """The same for features on the grid of `architecture.on_grid`; each row of the weight is rounded to multiples of a
+    127th of its largest."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None = None, largest: float = 1.0) -> None:
+        super().__init__()
+        self.scale: Final[float] = largest / STEPS
+        self.zero: Final[int] = STEPS + 1
+        scales = weight.abs().amax(1).clamp_min(1e-8).double() / 127
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*quantized tensor creation")
+            rounded = torch.quantize_per_channel(
+                weight.contiguous(), scales, torch.zeros(len(scales), dtype=torch.long), 0, torch.qint8
+            )
+        self.packed = torch.ops.quantized.linear_prepack(rounded, bias)
+
+    def forward(self, features: Tensor) -> Tensor:
+        product: Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(
+            features, self.scale, self.zero, self.packed
+        )
         return product
 
 
@@ -116,13 +144,13 @@ class Direction(nn.Module):
 
 
 class Layer(nn.Module):
-    """A bidirectional recurrent layer of the encoder."""
+    """A bidirectional recurrent layer of the encoder: the first of an embedding, the others of what is on the grid."""
 
-    def __init__(self, gru: nn.GRU, number: int, embedding: Tensor | None) -> None:
+    def __init__(self, gru: nn.GRU, number: int, embedding: Tensor) -> None:
         super().__init__()
-        names = (f"l{number}", f"l{number}_reverse")
+        names = ("l0", "l0_reverse")
         weight, bias = (torch.cat(both) for both in zip(*(parameters(gru, "ih", name) for name in names), strict=True))
-        self.input = Product(weight, bias) if embedding is None else Table(embedding, weight, bias)
+        self.input = GridProduct(weight, bias, float(number)) if number else Table(embedding, weight, bias)
         self.forwards = Direction(gru, names[0], backwards=False)
         self.backwards = Direction(gru, names[1], backwards=True)
 
@@ -136,47 +164,64 @@ class Layer(nn.Module):
         return torch.cat((self.forwards(forwards.split(sizes)), self.backwards(backwards.split(sizes))), 1)
 
 
+def on_grid(features: Tensor, steps: float) -> Tensor:
+    """`architecture.on_grid` with ``steps`` to 1."""
+    return torch.round(features * steps) * (1 / steps)
+
+
 class Greedy(nn.Module):
     """Source ids to hypothesis ids, the best id at each step."""
 
     PAD: Final[int] = PAD  # TorchScript sees no globals
     BOS: Final[int] = BOS
     EOS: Final[int] = EOS
+    STEPS: Final[float] = float(STEPS)
+    slots_read: Tensor
+    slots_written: Tensor
+    never: Tensor
+    always_never: Tensor
 
-    def __init__(self, model: Seq2Seq) -> None:
+    def __init__(self, model: Seq2Seq, ids: Ids) -> None:
         super().__init__()
         encoder, decoder = model.encoder, model.decoder
         attention, query, output = decoder.attention, decoder.query, decoder.output
         width = model.config.width
         self.width: Final[int] = width
         self.heads: Final[int] = attention.heads
+        embedding = model.embedding.weight
 
-        source = encoder.embedding.weight
-        self.layers = nn.ModuleList(
-            [
-                Layer(encoder.recurrent, number, None if number else source)
-                for number in range(model.config.encoder_layers)
-            ]
-        )
-        self.remember = Product(
+        layers = [
+            Layer(layer, number, embedding) for number, layer in enumerate(encoder.layers) if isinstance(layer, nn.GRU)
+        ]
+        self.first_layer, self.layers = layers[0], nn.ModuleList(layers[1:])
+        self.largest: Final[float] = float(len(layers))
+        self.remember = GridProduct(
             torch.cat((attention.key.weight, attention.value.weight)),
             torch.cat((torch.zeros(width), attention.value.bias)),
+            float(len(layers)),
         )
         self.first = Product(decoder.first.weight, decoder.first.bias)
-
-        target = decoder.embedding.weight
-        self.query_input = Table(target, *parameters(query, "ih"))
+        self.query_input = Table(embedding, *parameters(query, "ih"))
         self.query_recurrent = Product(*parameters(query, "hh"))
-        self.attend = Product(attention.query.weight)
-        self.output_input = Product(*parameters(output, "ih"))
+        weight, bias = parameters(output, "ih")
+        self.query_reads = GridProduct(
+            torch.cat((attention.query.weight, weight[:, :width])), torch.cat((torch.zeros(width), bias))
+        )
+        self.context_reads = Product(torch.cat((weight[:, width:], decoder.combine.weight[:, width : 2 * width])))
         self.output_recurrent = Product(*parameters(output, "hh"))
-        self.combine = Product(decoder.combine.weight[:, : 2 * width])
-        self.combine_embedded = Table(target, decoder.combine.weight[:, 2 * width :], decoder.combine.bias)
-        bias = decoder.bias.clone()
-        bias[[PAD, BOS, UNK]] = float("-inf")  # ids that no hypothesis holds
-        self.logits = Product(target, bias)
+        self.combine = Product(decoder.combine.weight[:, :width])
+        self.combine_embedded = Table(embedding, decoder.combine.weight[:, 2 * width :], decoder.combine.bias)
+        self.logits = GridProduct(embedding)
+        self.register_buffer("never", torch.tensor([*ids.never, *ids.slots.values()]))
+        self.register_buffer("always_never", torch.tensor(ids.never))
+        self.register_buffer("slots_read", torch.tensor(sorted(ids.slots), dtype=torch.long))
+        self.register_buffer(
+            "slots_written", torch.tensor([ids.slots[id_] for id_ in sorted(ids.slots)], dtype=torch.long)
+        )
 
-    def forward(self, source: Tensor, limits: Tensor) -> tuple[list[list[int]], list[float]]:
+    def forward(  # noqa: PLR0915 (TorchScript: one function without Python's calls)
+        self, source: Tensor, limits: Tensor
+    ) -> tuple[list[list[int]], list[float]]:
         """The hypothesis of each row and its score.
 
         Args:
@@ -192,14 +237,19 @@ class Greedy(nn.Module):
         source, limits = source.index_select(0, order), limits.index_select(0, order)
         mask = source != self.PAD
         lengths = mask.sum(1)
+        owed = source.unsqueeze(2).eq(self.slots_read).sum(1)
+        owing = bool(owed.any())
 
         # Encode. ``places`` says where each token is in a tensor (source_length, batch).
         by_position = mask.t()
         sizes: list[int] = by_position.sum(1).tolist()
         places = by_position.flatten().nonzero().squeeze(1)
-        encoded = source.t().flatten().index_select(0, places)
+        encoded = self.first_layer(source.t().flatten().index_select(0, places), sizes)
+        largest = 1.0
         for layer in self.layers:
-            encoded = layer(encoded, sizes)
+            encoded = on_grid(encoded, self.STEPS / largest)
+            encoded = encoded + layer(encoded, sizes)
+            largest += 1.0
         total = encoded.new_zeros(batch, 2 * self.width).index_add_(0, places % batch, encoded)
         state = torch.tanh_(self.first(total / lengths.unsqueeze(1)))
         query, output = state[:, : self.width].contiguous(), state[:, self.width :].contiguous()
@@ -218,16 +268,28 @@ class Greedy(nn.Module):
         step = 0
         while rows.size(0) > 0:
             query = gated(self.query_input(last), self.query_recurrent(query), query)
-            weights = torch.matmul(self.attend(query).view(-1, self.heads, 1, size), keys)
+            from_query = self.query_reads(query)
+            weights = torch.matmul(from_query[:, : self.width].reshape(-1, self.heads, 1, size), keys)
             context = torch.matmul(torch.softmax(weights + hidden, 3), values).view(-1, self.width)
-            output = gated(self.output_input(torch.cat((query, context), 1)), self.output_recurrent(output), output)
-            features = torch.tanh_(self.combine(torch.cat((output, context), 1)) + self.combine_embedded(last))
-            logits = self.logits(features)
+            from_context = self.context_reads(context)
+            inputs = from_query[:, self.width :] + from_context[:, : 3 * self.width]
+            output = gated(inputs, self.output_recurrent(output), output)
+            features = self.combine(output) + from_context[:, 3 * self.width :] + self.combine_embedded(last)
+            logits = self.logits(torch.tanh_(features))
+            if owing:
+                logits.index_fill_(1, self.always_never, float("-inf"))
+                held = logits.index_select(1, self.slots_written).masked_fill_(owed <= 0, float("-inf"))
+                logits.index_copy_(1, self.slots_written, held)
+                logits.select(1, self.EOS).masked_fill_(owed.sum(1) > 0, float("-inf"))
+            else:
+                logits.index_fill_(1, self.never, float("-inf"))
             if step == 0:
-                logits[:, self.EOS] = float("-inf")  # none is empty
+                logits.select(1, self.EOS).fill_(float("-inf"))  # none is empty
             best, last = logits.max(1)
             hypotheses[:, step].index_copy_(0, rows, last)
-            scores.index_add_(0, rows, best - logits.logsumexp(1))
+            scores.index_add_(0, rows, logits.sub_(best.unsqueeze(1)).exp_().sum(1).log_().neg_())
+            if owing:
+                owed = owed - last.unsqueeze(1).eq(self.slots_written).long()
             step += 1
             steps.index_fill_(0, rows, float(step))
             kept = (last != self.EOS).logical_and_(limits > step).nonzero().squeeze(1)
@@ -242,7 +304,11 @@ class Greedy(nn.Module):
                     output.index_select(0, kept),
                     hidden.index_select(0, kept),
                 )
-                keys, values = keys.index_select(0, kept), values.index_select(0, kept)
+                keys, values, owed = (
+                    keys.index_select(0, kept),
+                    values.index_select(0, kept),
+                    owed.index_select(0, kept),
+                )
         found: list[list[int]] = torch.empty_like(hypotheses).index_copy_(0, order, hypotheses)[:, : step + 1].tolist()
         means: list[float] = torch.empty_like(scores).index_copy_(0, order, scores / steps).tolist()
         return found, means

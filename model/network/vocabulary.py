@@ -1,4 +1,4 @@
-"""Lang: one language's vocabulary. Text to token ids and back, stored as JSON.
+"""Lang: one vocabulary for both languages. Text to token ids and back, as JSON.
 
 Words are spelled in lower case wherever their case follows from a rule, so that "Je" and "je", or "DORMIR" and
 "dormir", share one embedding. What the rule doesn't say is marked:
@@ -8,85 +8,79 @@ Words are spelled in lower case wherever their case follows from a rule, so that
     JE VAIS DORMIR.      ⇪ je vais dormir .        everything in capitals
     La SNCF recrute.     la ⇧ sncf recrute .       one word in capitals
     Tom est là.          Tom est là .              a word that is capitalised wherever it stands
+    ⟦n1⟧ chiens          ⟦n1⟧ chiens               no capital is due after what is carried over
 
 Punctuation and digits stand apart; the space before a closing mark isn't spelled, because each language has its rule
-for it.
+for it, and neither is the space before a slot: ``⁀`` says where there is none. What the vocabulary has no token for is
+spelled in bytes, so nothing is unknown.
 """
 
 import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import ClassVar
 
-from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
+from tokenizers import AddedToken, Regex, Tokenizer, models, pre_tokenizers, trainers
 
 from .normalize import normalize
 
-SPECIAL_TOKENS = ("<pad>", "<bos>", "<eos>", "<unk>")
-PAD, BOS, EOS, UNK = range(4)
+PAD, BOS, EOS = range(3)
+SLOTS = tuple(f"⟦{kind}{number}⟧" for kind, most in (("n", 9), ("x", 6), ("p", 6)) for number in range(1, most + 1))
+SPECIAL_TOKENS = ("<pad>", "<bos>", "<eos>", *SLOTS)
+BYTES = tuple(f"<0x{byte:02X}>" for byte in range(256))
+_FIXED = (*SPECIAL_TOKENS, *BYTES)
 
 SPACE = "▁"  # a token that begins with it begins a word
-UPPER_WORD, UPPER_TEXT, LOWER_START = "⇧", "⇪", "↓"
-_MARKS = UPPER_WORD + UPPER_TEXT + LOWER_START
+UPPER_WORD, UPPER_TEXT, LOWER_START, JOINED = "⇧", "⇪", "↓", "⁀"
+_MARKS = UPPER_WORD + UPPER_TEXT + LOWER_START + JOINED
+_LARGEST_ALPHABET = 160  # characters with a token of their own; the rest are bytes
 
-_WORD = re.compile(r"[^\W\d_]+")
+_WORD = re.compile(r"(?<![⟦])[^\W\d_]+")
+_SLOT = re.compile("⟦[nxp][1-9]⟧")
 _RESERVED = re.compile(f"[{SPACE}{_MARKS}]")
 _SPACE_BEFORE_CLOSING = re.compile(r" +(?=[.,?!;:])")
+_ELISION = re.compile(r"(?<![^\W\d_'])((?:[ldjmtsnc]|qu|(?:lors|puis|quoi|jus)qu)')(?=[\w⇧])", re.IGNORECASE)
 _PIECES = Regex(
     rf"[{_MARKS}]|[{SPACE}-]?\p{{L}}[\p{{L}}\p{{M}}]*(?:'\p{{L}}[\p{{L}}\p{{M}}]*)*'?|{SPACE}?[^{SPACE}{_MARKS}]|{SPACE}"
 )
-
-
-@dataclass(frozen=True)
-class Typography:
-    """What a language's spacing rules are: the closing marks that a space precedes, and whether words elide (l'eau)."""
-
-    spaced_marks: str
-    elision: bool
-
-
-TYPOGRAPHY = {
-    "fra": Typography(spaced_marks="?!;:", elision=True),
-    "eng": Typography(spaced_marks="", elision=False),
-}
-_NO_RULES = Typography(spaced_marks="", elision=False)
+_SPACED_MARKS = {"fra": "?!;:"}  # closing marks that a space precedes, by language
 
 
 class Lang:
-    """The subword vocabulary (byte-pair encoding) of one language, built once, at training.
+    """The subword vocabulary (byte-pair encoding) of a pair of languages, built once, at training.
 
     It is the `model.contract.Vocabulary` of the network beside it.
 
     Attributes:
-        code: ISO 639-3 code of the language.
-        tokens: token of each id; the first four are ``SPECIAL_TOKENS``.
+        language: ISO 639-3 codes of the source and of the target, ``fra-eng``.
+        tokens: token of each id; the first are special ones, slots and bytes.
         counts: how often each token occurred in the text that the vocabulary was built from, by id.
         merges: the byte-pair merges in order, as pairs of tokens.
         capitalised: lower-cased words that are written with a capital wherever they stand.
     """
 
-    pad, bos, eos, unk = PAD, BOS, EOS, UNK
+    pad, bos, eos, unk = PAD, BOS, EOS, None
+    slots: ClassVar = {slot: number for number, slot in enumerate(SPECIAL_TOKENS) if slot in SLOTS}
 
     def __init__(
         self,
-        code: str,
+        language: str,
         tokens: Sequence[str],
         counts: Sequence[int],
         merges: Sequence[tuple[str, str]],
         capitalised: Iterable[str],
     ) -> None:
-        self.code = code
+        self.language = language
         self.tokens = tuple(tokens)
         self.counts = tuple(counts)
         self.merges = tuple(merges)
         self.capitalised = frozenset(capitalised)
-        self._typography = TYPOGRAPHY.get(code, _NO_RULES)
-        vocabulary = {token: id_ for id_, token in enumerate(self.tokens)}
-        self._tokenizer = Tokenizer(
-            models.BPE(vocab=vocabulary, merges=list(self.merges), unk_token=SPECIAL_TOKENS[UNK])
-        )
+        self._spaced_marks = _SPACED_MARKS.get(language.rpartition("-")[2], "")
+        ids = {token: id_ for id_, token in enumerate(self.tokens)}
+        self._tokenizer = Tokenizer(models.BPE(vocab=ids, merges=list(self.merges), byte_fallback=True))
         self._tokenizer.pre_tokenizer = pre_tokenizers.Split(_PIECES, behavior="isolated")
+        self._tokenizer.add_special_tokens([AddedToken(slot, special=True, normalized=False) for slot in SLOTS])
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -98,40 +92,55 @@ class Lang:
 
     @classmethod
     def build(cls, language: str, texts: Sequence[str], size: int) -> "Lang":
-        """Learns a vocabulary of at most ``size`` tokens, special ones included, from sentences."""
-        code, texts = language, [normalize(text) for text in texts]
+        """Learns a vocabulary of at most ``size`` tokens, special ones and bytes included, from sentences."""
+        texts = [normalize(text) for text in texts]
         capitalised = _capitalised_words(texts)
-        plain = cls(code, SPECIAL_TOKENS, (0,) * len(SPECIAL_TOKENS), (), capitalised)
+        plain = cls(language, _FIXED, (0,) * len(_FIXED), (), capitalised)
         spelled = [plain._spell(text) for text in texts]
-        learner = Tokenizer(models.BPE(unk_token=SPECIAL_TOKENS[UNK]))
+        learner = Tokenizer(models.BPE())
         learner.pre_tokenizer = pre_tokenizers.Split(_PIECES, behavior="isolated")
         trainer = trainers.BpeTrainer(
             vocab_size=size,
             min_frequency=2,
-            special_tokens=list(SPECIAL_TOKENS),
+            special_tokens=list(_FIXED),
+            limit_alphabet=_LARGEST_ALPHABET,
             initial_alphabet=[SPACE, *_MARKS],
             show_progress=False,
         )
-        learner.train_from_iterator(spelled, trainer)
+        learner.train_from_iterator((_SLOT.sub("", text) for text in spelled), trainer)
         learnt = json.loads(learner.to_str())["model"]
         tokens = sorted(learnt["vocab"], key=learnt["vocab"].__getitem__)
-        occurrences = Counter(id_ for encoding in learner.encode_batch(spelled) for id_ in encoding.ids)
         merges = [(left, right) for left, right in learnt["merges"]]
-        return cls(code, tokens, [occurrences[id_] for id_ in range(len(tokens))], merges, capitalised)
+        whole = cls(language, tokens, (0,) * len(tokens), merges, capitalised)
+        occurrences = Counter(id_ for encoding in whole._tokenizer.encode_batch(spelled) for id_ in encoding.ids)
+        return cls(language, tokens, [occurrences[id_] for id_ in range(len(tokens))], merges, capitalised)
 
     def encode(self, sentence: str) -> list[int]:
-        """The ids of a text, ``EOS`` at the end; a character never seen at training is ``UNK``."""
+        """The ids of a text, ``EOS`` at the end."""
         return [*self._tokenizer.encode(self._spell(normalize(sentence))).ids, EOS]
+
+    def encode_batch(self, sentences: Sequence[str]) -> list[list[int]]:
+        """What ``encode`` says of each, on all of the processor's cores."""
+        spelled = [self._spell(normalize(sentence)) for sentence in sentences]
+        return [[*encoding.ids, EOS] for encoding in self._tokenizer.encode_batch_fast(spelled)]
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of ids up to the first ``EOS``: well spaced, well cased and without special tokens."""
-        pieces = []
+        text: list[str] = []
+        spelled = bytearray()
         for id_ in ids:
             if id_ == EOS:
                 break
-            if id_ >= len(SPECIAL_TOKENS):
-                pieces.append(self.tokens[id_])
-        return self._unspell("".join(pieces))
+            if len(SPECIAL_TOKENS) <= id_ < len(_FIXED):
+                spelled.append(id_ - len(SPECIAL_TOKENS))
+                continue
+            if spelled:
+                text.append(_RESERVED.sub("", spelled.decode("utf-8", "ignore")))
+                spelled.clear()
+            if id_ >= len(_FIXED) or id_ > EOS:
+                text.append(self.tokens[id_])
+        text.append(_RESERVED.sub("", spelled.decode("utf-8", "ignore")))
+        return self._unspell("".join(text))
 
     @classmethod
     def from_json(cls, text: str) -> "Lang":
@@ -142,23 +151,23 @@ class Lang:
         """
         stored = json.loads(text)
         tokens, counts = stored["tokens"], stored["counts"]
-        if tuple(tokens[: len(SPECIAL_TOKENS)]) != SPECIAL_TOKENS or len(tokens) != len(counts):
-            raise ValueError("the special tokens or the counts don't fit the tokens")
-        merges = [(left, right) for left, right in stored["merges"]]
+        if len(tokens) + len(_FIXED) != len(counts):
+            raise ValueError("the counts don't fit the tokens")
+        merges = [tuple(merge.split(" ")) for merge in stored["merges"]]
         try:
-            return cls(stored["code"], tokens, counts, merges, stored["capitalised"])
+            return cls(stored["language"], (*_FIXED, *tokens), counts, merges, stored["capitalised"])
         except Exception as error:
             if type(error) is not Exception:  # what tokenizers raises for a merge that its vocabulary lacks
                 raise
             raise ValueError(str(error)) from None
 
     def to_json(self) -> str:
-        """The vocabulary as JSON, the same text for the same vocabulary."""
+        """The vocabulary as JSON, the same text for the same vocabulary; special tokens and bytes go without saying."""
         stored = {
-            "code": self.code,
-            "tokens": self.tokens,
+            "language": self.language,
+            "tokens": self.tokens[len(_FIXED) :],
             "counts": self.counts,
-            "merges": self.merges,
+            "merges": [" ".join(merge) for merge in self.merges],
             "capitalised": sorted(self.capitalised),
         }
         return json.dumps(stored, ensure_ascii=False, separators=(",", ":")) + "\n"
@@ -168,10 +177,11 @@ class Lang:
         text = _SPACE_BEFORE_CLOSING.sub("", _RESERVED.sub(" ", text).strip())
         letters = "".join(_WORD.findall(text))
         first = _WORD.search(text)
+        slot = _SLOT.search(text)
         if len(letters) > 1 and letters.isupper():
-            text = UPPER_TEXT + SPACE + text.lower()
-        elif first is None:
-            text = SPACE + text
+            text = UPPER_TEXT + SPACE + _WORD.sub(lambda word: word.group().lower(), text)
+        elif first is None or (slot and slot.start() < first.start()):
+            text = SPACE + _WORD.sub(_mark_upper_word, text)
         else:
             start, word = first.start(), first.group()
             mark = ""
@@ -180,28 +190,36 @@ class Lang:
             elif word[1:] == word[1:].lower() and word.lower() not in self.capitalised:
                 text = text[:start] + word.lower() + text[first.end() :]
             text = mark + SPACE + _WORD.sub(_mark_upper_word, text)
-        text = text.replace(" ", SPACE)
+        text = _ELISION.sub(rf"\1{SPACE}", text.replace(" ", SPACE))
         # A marked word's mark goes before its space: "⇧▁sncf", so that "▁sncf" is one piece.
         text = text.replace(SPACE + UPPER_WORD, UPPER_WORD + SPACE)
-        return re.sub(r"(?<=\w)'(?=[\w⇧])", "'" + SPACE, text) if self._typography.elision else text
+        if slot:
+            text = _SLOT.sub(lambda slot: JOINED + slot.group(), text).replace(SPACE + JOINED, "")
+        return text
 
     def _unspell(self, text: str) -> str:
         """The inverse of ``_spell``, but for spaces that the language's rules would not have put there."""
         mark = text[:1] if text[:1] in (UPPER_TEXT, LOWER_START) else ""
+        slot = _SLOT.search(text)
+        if slot:
+            text = _SLOT.sub(lambda slot: SPACE + slot.group(), text).replace(JOINED + SPACE, "")
         text = text.replace(UPPER_WORD + SPACE, SPACE + UPPER_WORD)
-        if self._typography.elision:
-            text = text.replace("'" + SPACE, "'")
+        text = _ELIDED.sub(r"\1", text)
         text = re.sub(f"{UPPER_WORD}([^\\W\\d_]+)", lambda word: word.group(1).upper(), text)
         text = _RESERVED.sub(lambda found: " " if found.group() == SPACE else "", text)
-        if self._typography.spaced_marks:
-            text = re.sub(rf"(?<=\w)(?=[{re.escape(self._typography.spaced_marks)}](\W|$))", " ", text)
+        if self._spaced_marks:
+            text = re.sub(rf"(?<=[\w⟧])(?=[{re.escape(self._spaced_marks)}](\W|$))", " ", text)
         text = re.sub(r" +", " ", text).strip()
         if mark == UPPER_TEXT:
-            return text.upper()
+            return _WORD.sub(lambda word: word.group().upper(), text)
         first = _WORD.search(text)
-        if mark == LOWER_START or first is None:
+        slot = _SLOT.search(text)
+        if mark == LOWER_START or first is None or (slot and slot.start() < first.start()):
             return text
         return text[: first.start()] + first.group()[0].upper() + text[first.start() + 1 :]
+
+
+_ELIDED = re.compile(rf"(?<![^\W\d_'])((?:[ldjmtsnc]|qu|(?:lors|puis|quoi|jus)qu)'){SPACE}(?=[\w⇧])", re.IGNORECASE)
 
 
 def _mark_upper_word(word: re.Match[str]) -> str:
@@ -222,4 +240,4 @@ def _capitalised_words(texts: Iterable[str]) -> set[str]:
                 lower[word] += 1
             elif word[0].isupper() and word[1:] == word[1:].lower():
                 capital[word.lower()] += 1
-    return {word for word, count in capital.items() if count > 1 and count > lower[word]}
+    return {word for word, count in capital.items() if count > 2 and count > lower[word]}

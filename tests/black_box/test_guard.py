@@ -43,8 +43,8 @@ def flip_bit(root: Path) -> tuple[Path, bytes]:
 
 def truncate_lang(root: Path) -> tuple[Path, bytes]:
     """Half a vocabulary."""
-    content = (root / CHECKPOINT / "fra.lang.json").read_bytes()
-    return CHECKPOINT / "fra.lang.json", content[: len(content) // 2]
+    content = (root / CHECKPOINT / "fra-eng.lang.json").read_bytes()
+    return CHECKPOINT / "fra-eng.lang.json", content[: len(content) // 2]
 
 
 def change_golden(root: Path) -> tuple[Path, bytes]:
@@ -70,7 +70,7 @@ CHANGES = [
     pytest.param(add_constant("network/rules.py"), "network/rules.py", id="new file beside them"),
     pytest.param(widen_config, "config", id="config of other tensors"),
     pytest.param(flip_bit, "weights.safetensors", id="flipped bit"),
-    pytest.param(truncate_lang, "fra.lang.json", id="truncated vocabulary"),
+    pytest.param(truncate_lang, "fra-eng.lang.json", id="truncated vocabulary"),
     pytest.param(change_golden, "golden.jsonl", id="changed golden"),
 ]
 

@@ -14,8 +14,7 @@ FILES = """
 model/__init__.py
 model/carried.py
 model/checkpoint.py
-model/checkpoint/eng.lang.json
-model/checkpoint/fra.lang.json
+model/checkpoint/fra-eng.lang.json
 model/checkpoint/golden.jsonl
 model/checkpoint/manifest.json
 model/checkpoint/weights.safetensors

@@ -70,8 +70,8 @@ def test_an_argument_that_can_t_be_right_is_refused_before_anything_is_done(
 
 
 def test_a_checkpoint_without_goldens_becomes_no_image(tmp_path: Path) -> None:
-    langs = (Lang.build("fra", ["Je vais dormir."], 60), Lang.build("eng", ["I'm going to sleep."], 60))
-    save_checkpoint(Seq2Seq(Config(len(langs[0]), len(langs[1]), width=16)), langs, tmp_path)
+    langs = (Lang.build("fra-eng", ["Je vais dormir.", "I'm going to sleep."], 400),) * 2
+    save_checkpoint(Seq2Seq(Config(len(langs[0]), len(langs[1]), width=16, embedding=16)), langs, tmp_path)
     with pytest.raises(GoldensMissing, match="no golden sentences"):
         check(tmp_path)
 

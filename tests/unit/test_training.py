@@ -23,13 +23,13 @@ from model.translator import Translator
 
 ROOT = Path(__file__).parents[2]
 FIXTURES = ROOT / "tests" / "fixtures"
-RECIPE = Recipe(epochs=80, source_vocabulary=400, target_vocabulary=400, settings={"width": 64})
+RECIPE = Recipe(epochs=80, source_vocabulary=800, settings={"width": 64, "embedding": 64})
 Dev = dict[str, tuple[Example, ...]]
 
 
 @pytest.fixture(scope="module")
 def corpus() -> Mixture:
-    return mix([read_corpus(str(FIXTURES / "pairs.tsv"))], ("fra", "eng"))
+    return mix([read_corpus(str(FIXTURES / "pairs.tsv"))], ("fra", "eng"), slots=True)
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +120,8 @@ def run_train(out: Path, *options: str) -> "subprocess.Popen[str]":
         str(FIXTURES / "dev.jsonl"),
         "--set",
         "width=64",
+        "--set",
+        "embedding=64",
     ]
     return subprocess.Popen(
         [sys.executable, "-m", "build_model.cli.app", *command, "--out", str(out), *options],
