@@ -58,6 +58,7 @@ class Manifest:
         example: a sentence of the source language, for who has to type one.
         training: corpus, seed, epochs, scores: how the weights came about.
         outputs: sha256 over the translations of the first dev sources, or None where there was no dev set.
+        calibration: the fields of ``calibration.Calibration``, or None where there was no dev set to fit it on.
         version: the model version; None until an artifact is made of the checkpoint.
     """
 
@@ -73,6 +74,7 @@ class Manifest:
     example: str | None = None
     training: Mapping[str, Any] = field(default_factory=dict)
     outputs: str | None = None
+    calibration: Mapping[str, float] | None = None
     version: str | None = None
 
     def encode(self) -> bytes:

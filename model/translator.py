@@ -1,6 +1,5 @@
 """Translator: texts to translations, one line a stage."""
 
-import math
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from model.calibration import Calibration
 from model.checkpoint import Checkpoint, Vocabularies, load_checkpoint
 from model.contract import Search, Unreadable, Vocabulary
 from model.errors import GoldenMismatch
@@ -31,13 +31,16 @@ class Translation:
         error: why there is none, else None: ``empty``, ``no-letters``, ``unknown-script``, ``not-french``,
             ``unreadable`` or ``too-long``.
         corrected: the text that was translated, where a slip in the one that came was mended.
-        score: mean probability of the translation's tokens (geometric), 0 to 1; None where the network wasn't asked.
+        score: share of such translations that are good, 0 to 1, by the checkpoint's calibration; None without one,
+            and where the network wasn't asked.
+        sureness: mean log probability of its tokens, in nats; None where the network wasn't asked.
     """
 
     text: str
     error: str | None = None
     corrected: str | None = None
     score: float | None = None
+    sureness: float | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ class Translator:
         example: a sentence that can be translated.
         path: which search serves: ``fast``, ``own`` or ``plain``.
         goldens: the sentences of the self-test.
+        scores: whether translations have a score.
     """
 
     def __init__(self, checkpoint: Checkpoint, *, beam: int = BEAM) -> None:
@@ -77,6 +81,9 @@ class Translator:
         self.architecture = checkpoint.manifest.architecture
         self.example = checkpoint.model.example
         self.goldens = checkpoint.goldens
+        given = checkpoint.manifest.calibration
+        self._calibration = Calibration(**given) if given else None
+        self.scores = self._calibration is not None
 
     @classmethod
     def load(cls, folder: Path | str, code: Path | str = NETWORK, *, threads: int | None = None) -> "Translator":
@@ -108,10 +115,14 @@ class Translator:
                 error = "unreadable"
             if error is None:
                 joined = reading.join([part.text for part in read])
-                answers.append(Translation(joined, None, reading.corrected, _mean_score(read)))
+                sureness = _mean_score(read)
+                answers.append(Translation(joined, None, reading.corrected, self._score(sureness), sureness))
             else:
                 answers.append(Translation("", error))
         return answers
+
+    def _score(self, sureness: float | None) -> float | None:
+        return self._calibration.share(sureness) if self._calibration and sureness is not None else None
 
     def self_test(self) -> None:
         """Translates the golden sentences.
@@ -181,7 +192,7 @@ def _mean_score(sentences: Sequence[Sentence]) -> float | None:
     tokens = sum(sentence.tokens for sentence in sentences)
     if not tokens:
         return None
-    return math.exp(sum(sentence.score * sentence.tokens for sentence in sentences) / tokens)
+    return sum(sentence.score * sentence.tokens for sentence in sentences) / tokens
 
 
 def untranslatable(text: str, max_characters: int | None = None) -> str | None:

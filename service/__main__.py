@@ -128,11 +128,18 @@ def _load(settings: "Settings") -> "Translator":
 
     Raises:
         GuardError: something about it doesn't hold.
+        SettingsError: ``MIN_SCORE`` asks for scores that it hasn't.
     """
     import model  # noqa: PLC0415
     from model.translator import Translator  # noqa: PLC0415 - torch
+    from service.settings import SettingsError  # noqa: PLC0415
 
     translator = Translator.load(Path(model.__file__).parent / "checkpoint", threads=1)
+    if settings.min_score and not translator.scores:
+        raise SettingsError(
+            f"MIN_SCORE is {settings.min_score:g}, and this model gives its translations no score: it was trained "
+            "without a dev set. Unset MIN_SCORE, or train it with --dev."
+        )
     translator.self_test()
     return translator
 

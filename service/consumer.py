@@ -296,11 +296,13 @@ class Consumer:
 
     def _translated(self, entry: Entry, translation: Translation) -> None:
         delivery, error = entry.delivery, translation.error
-        corrected, score = translation.corrected, getattr(translation, "score", None)  # not every model gives one
+        corrected, score = translation.corrected, translation.score
         if error is None:
             self._metrics.translated(corrected is not None, score)
-            if score is not None and score < self._settings.min_score:
-                error = "unsure"
+            if score is not None:
+                self._vitals.tally.scored(score)
+                if score < self._settings.min_score:
+                    error = "unsure"
         if error is None:
             reply = self._replies.translation(delivery, translation.text, corrected=corrected, score=score)
         else:

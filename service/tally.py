@@ -16,11 +16,12 @@ _LEAST_INTERVAL_SECONDS = 0.2  # between two writes
 
 
 class Tally:
-    """Messages by what became of them, and by how long they were in hand; ``write`` puts the numbers into the file."""
+    """Messages by what became of them, time in hand and score; ``write`` puts the numbers into the file."""
 
     def __init__(self, path: Path) -> None:
         self._statuses: Counter[str] = Counter()
         self._buckets = [0] * (len(BOUNDS_SECONDS) + 1)
+        self._scores = [0, 0.0, 0.0]  # how many, their sum, the sum of their squares
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         self.write()
 
@@ -31,8 +32,20 @@ class Tally:
         if time.monotonic() - self._last >= _LEAST_INTERVAL_SECONDS:
             self.write()
 
+    def scored(self, score: float) -> None:
+        """A translation has such an ``x-score``; the message is processed right after."""
+        self._scores[0] += 1
+        self._scores[1] += score
+        self._scores[2] += score * score
+
     def write(self) -> None:
         """Puts the numbers into the file."""
         self._last = time.monotonic()
-        numbers = {"statuses": self._statuses, "bounds_seconds": BOUNDS_SECONDS, "buckets": self._buckets}
+        count, total, squares = self._scores
+        numbers = {
+            "statuses": self._statuses,
+            "bounds_seconds": BOUNDS_SECONDS,
+            "buckets": self._buckets,
+            "scores": [count, round(total, 4), round(squares, 4)],
+        }
         os.pwrite(self._file, json.dumps(numbers).encode().ljust(_BYTES), 0)

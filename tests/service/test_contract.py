@@ -185,6 +185,12 @@ def test_a_reply_to_with_an_exchange_in_it_is_no_such_queue(serving: Service, cl
     assert client.depth(f"{client.request_queue}.quarantine") == 0
 
 
+def test_a_least_score_is_refused_where_the_model_gives_none(start: Start) -> None:
+    service = start(MIN_SCORE="0.5", STAND_IN_WITHOUT_SCORES="1")
+    assert service.exit_code() == 78
+    assert "trained without a dev set" in service.events[-1]["event"]
+
+
 def test_a_translation_below_the_least_score_gets_the_fallback(start: Start, client: Client) -> None:
     start(MIN_SCORE="0.5").ready()
     reply = client.ask("score 0.4 slip")

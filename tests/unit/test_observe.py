@@ -40,6 +40,36 @@ def test_a_version_that_is_much_slower_than_the_other_goes() -> None:
     assert "more than 30 s" in endless
 
 
+def scored(count: int, mean: float, deviation: float = 0.2) -> Numbers:
+    squares = count * (mean**2 + deviation**2)
+    return Numbers({"ok": count}, BOUNDS, (count, 0, 0, 0), (count, count * mean, squares))
+
+
+def test_a_version_whose_replies_are_worse_goes() -> None:
+    reason = Comparison(scored(100, 0.41), scored(200, 0.63)).reason()
+    assert reason == "its replies score 0.41 on average, those of what runs beside it 0.63 (x-score)"
+
+
+@pytest.mark.parametrize(
+    ("new", "old"),
+    [
+        (scored(1000, 0.60), scored(1000, 0.63)),  # a little worse
+        (scored(25, 0.50), scored(25, 0.63)),  # that may be chance
+        (scored(5, 0.10), scored(200, 0.63)),  # too few to say anything
+        (scored(100, 0.41), numbers(200)),  # the old version's replies have no score that means the same
+        (scored(100, 0.8), scored(100, 0.6)),
+    ],
+)
+def test_a_version_whose_replies_are_as_good_stays(new: Numbers, old: Numbers) -> None:
+    assert Comparison(new, old).reason() is None
+
+
+def test_scores_that_were_given_before_dont_count() -> None:
+    after, before = scored(150, 0.5), scored(100, 0.6)
+    assert after.since(before).mean_score == pytest.approx(0.3)
+    assert (scored(100, 0.6) + scored(100, 0.4)).mean_score == pytest.approx(0.5)
+
+
 def test_what_was_answered_before_doesnt_count_and_a_process_that_started_again_counts_from_nothing() -> None:
     before, after = numbers(100, 5), numbers(160, 6)
     assert after.since(before) == Numbers({"ok": 60, "empty": 1}, BOUNDS, (61, 0, 0, 0))

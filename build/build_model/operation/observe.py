@@ -20,6 +20,8 @@ LEAST_ANSWERS = 20
 """Of each version, before the two are compared."""
 ERRORS_MORE = 0.05
 """A share of answers that a version may fail beyond what the other fails of the same traffic."""
+SCORES_LESS = 0.05
+"""A mean ``x-score`` that a version may lie below the other's on the same traffic."""
 SURE = 3.0  # standard errors
 LOOK_SECONDS, COMPARE_SECONDS = 0.5, 2.0
 
@@ -30,28 +32,40 @@ class Withdrawn(DragomanError):
 
 @dataclass(frozen=True)
 class Numbers:
-    """What replicas answered: messages by status, and by time in hand. ``buckets`` has one more than ``bounds``."""
+    """What replicas answered: messages by status, by time in hand, and how they scored.
+
+    Attributes:
+        statuses: messages by ``ok`` or their ``x-error``.
+        bounds, buckets: messages by seconds in hand; there is one more bucket than bounds.
+        scores: how many translations had an ``x-score``, the sum of those, the sum of their squares.
+    """
 
     statuses: Mapping[str, int] = field(default_factory=dict)
     bounds: tuple[float, ...] = ()
     buckets: tuple[int, ...] = ()
+    scores: tuple[float, float, float] = (0, 0.0, 0.0)
 
     @classmethod
     def parse(cls, text: str) -> Numbers:
         """What ``python -m service tally`` prints; nothing, where it is something else."""
         try:
             found = json.loads(text)
-            return cls(found["statuses"], tuple(found["bounds_seconds"]), tuple(found["buckets"]))
-        except (ValueError, KeyError, TypeError):
+            count, total, squares = found.get("scores", (0, 0.0, 0.0))  # 2.0.0's scores meant something else
+            return cls(
+                found["statuses"], tuple(found["bounds_seconds"]), tuple(found["buckets"]), (count, total, squares)
+            )
+        except (ValueError, KeyError, TypeError, AttributeError):
             return cls()  # an image of Dragoman 1.0, or a process that is just starting
 
     def __add__(self, other: Numbers) -> Numbers:
         statuses = {
             name: self.statuses.get(name, 0) + other.statuses.get(name, 0) for name in {*self.statuses, *other.statuses}
         }
+        scores = _added(self.scores, other.scores)
         if not self.buckets or not other.buckets:
-            return Numbers(statuses, self.bounds or other.bounds, self.buckets or other.buckets)
-        return Numbers(statuses, self.bounds, tuple(map(sum, zip(self.buckets, other.buckets, strict=True))))
+            return Numbers(statuses, self.bounds or other.bounds, self.buckets or other.buckets, scores)
+        buckets = tuple(map(sum, zip(self.buckets, other.buckets, strict=True)))
+        return Numbers(statuses, self.bounds, buckets, scores)
 
     def since(self, before: Numbers) -> Numbers:
         """What came after ``before``; all of it where the process began to count anew."""
@@ -59,7 +73,7 @@ class Numbers:
             return self
         statuses = {name: count - before.statuses.get(name, 0) for name, count in self.statuses.items()}
         buckets = tuple(now - then for now, then in zip(self.buckets, before.buckets, strict=True))
-        return Numbers(statuses, self.bounds, buckets)
+        return Numbers(statuses, self.bounds, buckets, _added(self.scores, before.scores, -1))
 
     @property
     def answered(self) -> int:
@@ -81,9 +95,33 @@ class Numbers:
                 return bound
         return 0.0
 
+    @property
+    def mean_score(self) -> float | None:
+        """Mean ``x-score`` of the translations; None where none had one."""
+        count, total, _ = self.scores
+        return total / count if count else None
+
+    @property
+    def score_variance(self) -> float:
+        """Of the mean of the scores; 0 where there are none."""
+        count, total, squares = self.scores
+        return max(squares / count - (total / count) ** 2, 0.0) / count if count else 0.0
+
     def encode(self) -> dict[str, object]:
         """For ``--json`` and the audit log."""
-        return {"answered": self.answered, "errors": self.errors, "p95_seconds": self.p95_seconds}
+        numbers: dict[str, object] = {
+            "answered": self.answered,
+            "errors": self.errors,
+            "p95_seconds": self.p95_seconds,
+        }
+        return numbers if self.mean_score is None else {**numbers, "mean_score": round(self.mean_score, 4)}
+
+
+def _added(
+    one: tuple[float, float, float], other: tuple[float, float, float], sign: int = 1
+) -> tuple[float, float, float]:
+    count, total, squares = (mine + sign * theirs for mine, theirs in zip(one, other, strict=True))
+    return count, total, squares
 
 
 @dataclass(frozen=True)
@@ -108,6 +146,19 @@ class Comparison:
         if new.p95_seconds > max(FAST_ENOUGH_SECONDS, TIMES_SLOWER * old.p95_seconds):
             return (
                 f"95 % of its answers took {_words(new.p95_seconds)}, of what runs beside it {_words(old.p95_seconds)}"
+            )
+        return self._worse()
+
+    def _worse(self) -> str | None:
+        """Why the new ones' replies are worse than the old ones', or None: by what models say of their own replies."""
+        new, old = self.new, self.old
+        if min(new.scores[0], old.scores[0]) < LEAST_ANSWERS or new.mean_score is None or old.mean_score is None:
+            return None
+        chance = sqrt(new.score_variance + old.score_variance)
+        if old.mean_score - new.mean_score > max(SCORES_LESS, SURE * chance):
+            return (
+                f"its replies score {new.mean_score:.2f} on average, those of what runs beside it {old.mean_score:.2f} "
+                "(x-score)"
             )
         return None
 

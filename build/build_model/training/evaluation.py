@@ -35,6 +35,7 @@ class Evaluation:
     Attributes:
         tutorial_bleu, tutorial_chrf: over the sources that the PyTorch tutorial's own filter keeps, None without any.
         sentences_per_second: of this run, all sources at once.
+        surenesses: mean log probability of each translation's tokens, in nats; None where there is none.
     """
 
     scores: Scores
@@ -42,6 +43,7 @@ class Evaluation:
     tutorial_chrf: float | None
     sentences_per_second: float
     translations: tuple[str, ...]
+    surenesses: tuple[float | None, ...]
 
     def lines(self) -> list[str]:
         """The translations, one a line: breaks inside one become spaces."""
@@ -67,8 +69,9 @@ def evaluate(translator: Translator, examples: Sequence[Example]) -> Evaluation:
     A source that the translator answers with an error counts as an empty translation.
     """
     started = time.perf_counter()
-    translations = tuple(answer.text for answer in translator.translate([example.source for example in examples]))
+    answers = translator.translate([example.source for example in examples])
     seconds = time.perf_counter() - started
+    translations = tuple(answer.text for answer in answers)
     kept = [number for number, example in enumerate(examples) if example.tutorial_filter]
     tutorial = score([translations[number] for number in kept], [examples[number] for number in kept]) if kept else None
     return Evaluation(
@@ -77,6 +80,7 @@ def evaluate(translator: Translator, examples: Sequence[Example]) -> Evaluation:
         tutorial_chrf=tutorial.chrf if tutorial else None,
         sentences_per_second=len(examples) / seconds,
         translations=translations,
+        surenesses=tuple(answer.sureness for answer in answers),
     )
 
 

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
+from build_model.training.calibration import calibrate, good
 from build_model.training.corpus import Example
 from build_model.training.evaluation import Scores, evaluate, outputs_digest, record
 from build_model.training.golden import choose_goldens
@@ -359,7 +360,8 @@ class _Training:
 def complete(
     folder: Path, goldens: Sequence[Any], dev: Mapping[str, Sequence[Example]], code: Path = NETWORK
 ) -> Manifest:
-    """Gives a checkpoint its goldens, the digest of its outputs on the first dev set, and its scores on all of them."""
+    """Gives a checkpoint its goldens, the digest of its outputs on the first dev set, its scores on all of them, and
+    the calibration of its replies' scores."""
     best = load_checkpoint(folder, code)
     translator = Translator(best)
     save_checkpoint(
@@ -371,9 +373,18 @@ def complete(
         outputs=outputs_digest(translator, next(iter(dev.values()))),
         code=code,
     )
+    surenesses, rights = [], []
     for name, examples in dev.items():
-        record(folder, name, evaluate(translator, examples).scores)
-    return Manifest.read(folder)
+        found = evaluate(translator, examples)
+        record(folder, name, found.scores)
+        for text, sureness, example in zip(found.translations, found.surenesses, examples, strict=True):
+            if sureness is not None:
+                surenesses.append(sureness)
+                rights.append(good(text, example))
+    fitted = calibrate(surenesses, rights)
+    manifest = replace(Manifest.read(folder), calibration=asdict(fitted) if fitted else None)
+    manifest.write(folder)
+    return manifest
 
 
 def _network(model: Any, settings: Mapping[str, Any], vocabularies: Vocabularies) -> Any:

@@ -28,6 +28,7 @@ class Translator:
 
     version = "9.8.7"
     architecture = "0123abcd" * 8
+    scores = "STAND_IN_WITHOUT_SCORES" not in os.environ
 
     @classmethod
     def load(cls, folder: Path, *, threads: int | None = None) -> "Translator":
