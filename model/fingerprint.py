@@ -175,10 +175,12 @@ def verify(folder: Path, network: Path = NETWORK, code: Path = CODE) -> Manifest
     ]
     found = architecture_hash(sources, manifest.config, tensors)
     if differences or found != manifest.architecture:
+        same = any(manifest.code.get(name) == sources[name] for name in sources if name.startswith("network/"))
+        other = "" if same else " It belongs to another network's folder: name that with --network DIR."
         what = "; ".join(differences) or "the config or the hash in the manifest was changed"
         raise ArchitectureMismatch(
             f"The architecture hash of code and weights is {found}, the manifest of {folder} records "
-            f"{manifest.architecture}: {what}. {_WAY_OUT}"
+            f"{manifest.architecture}: {what}.{other} {_WAY_OUT}"
         )
     return manifest
 

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from model.fingerprint import GOLDEN, WEIGHTS, lang_file, make_manifest
+from model.folder import NETWORK
 
 
 def safetensors(fill: bytes) -> bytes:
@@ -20,7 +21,7 @@ def safetensors(fill: bytes) -> bytes:
 def make_checkpoint(tmp_path: Path) -> Callable[..., Path]:
     """Makes a checkpoint folder that passes the guard: its weights mean nothing, its digests hold."""
 
-    def make(name: str = "checkpoint", fill: bytes = b"\0") -> Path:
+    def make(name: str = "checkpoint", fill: bytes = b"\0", network: Path = NETWORK) -> Path:
         folder = tmp_path / name
         folder.mkdir()
         (folder / WEIGHTS).write_bytes(safetensors(fill))
@@ -30,7 +31,7 @@ def make_checkpoint(tmp_path: Path) -> Callable[..., Path]:
         (folder / GOLDEN).write_text(json.dumps(golden) + "\n", encoding="utf-8")
         languages = SimpleNamespace(source="fra", target="eng", example="Je vais dormir.", shared=False)
         training = {"scores": {"test": {"bleu": 49.1}}}
-        make_manifest(folder, model=languages, config={"width": 1}, training=training).write(folder)
+        make_manifest(folder, model=languages, config={"width": 1}, training=training, network=network).write(folder)
         return folder
 
     return make

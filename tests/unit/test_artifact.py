@@ -9,7 +9,7 @@ import model
 from build_model.image import artifact
 from build_model.image.context import directories, pack
 from build_model.image.version import Version
-from model.errors import ChecksumMismatch
+from model.errors import ArchitectureMismatch, ChecksumMismatch
 from model.fingerprint import Manifest
 
 ROOT = Path(model.__file__).parent.parent
@@ -59,6 +59,33 @@ def test_weights_and_vocabularies_are_alone_in_the_model_layer(
     assert {f"{folder}/manifest.json", f"{folder}/golden.jsonl"} <= set(held.code)
     assert {path.split("/")[2] for path in held.library} == {"model"}
     assert not any("build_model" in path or "tests" in path for path in (*held.code, *held.library))
+
+
+def test_another_network_s_folder_takes_the_place_of_today_s_with_every_file_of_it(
+    make_checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    network = tmp_path / "network"
+    (network / "data").mkdir(parents=True)
+    (network / "__init__.py").write_bytes(b"MODEL = None\n")
+    (network / "data" / "table.json").write_bytes(b"{}")
+    (network / "__pycache__").mkdir()
+    (network / "__pycache__" / "x.pyc").touch()
+    checkpoint = make_checkpoint(network=network)
+    held = artifact.layers(artifact.write(checkpoint, Version(1, 0, 0), tmp_path / "a", network), ROOT)
+    inside = {path for path in held.digests() if path.startswith("model/network/")}
+    assert inside == {"model/network/__init__.py", "model/network/data/table.json"}
+    assert held.library["opt/dragoman/model/network/data/table.json"] == b"{}"
+    assert all(path.split("/")[2:4] != ["model", "network"] for path in (*held.lexicon, *held.code))
+
+
+def test_a_checkpoint_of_another_network_is_refused_without_its_folder(
+    make_checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    (tmp_path / "network").mkdir()
+    (tmp_path / "network" / "__init__.py").write_bytes(b"MODEL = None\n")
+    checkpoint = make_checkpoint(network=tmp_path / "network")
+    with pytest.raises(ArchitectureMismatch, match="name that with --network DIR"):
+        artifact.write(checkpoint, Version(1, 0, 0), tmp_path / "a")
 
 
 def test_another_build_of_the_same_version_meanwhile_is_noticed(

@@ -22,12 +22,13 @@ from build_model.cli.options import (
     size_in_bytes,
     warn,
 )
-from build_model.cli.training import Corpus, Dev, Epochs, Minutes, check_length, train_into
+from build_model.cli.training import Corpus, Dev, Epochs, Minutes, Network, check_length, train_into
 from build_model.engine import Engine
 from build_model.image import base as base_image
 from build_model.image import image
 from build_model.image.plan import REPOSITORY, Plan
 from build_model.image.version import Version
+from model.folder import NETWORK
 
 ARTIFACTS = ROOT / "artifacts"
 
@@ -42,6 +43,7 @@ def build(
     checkpoint: Annotated[
         Path, typer.Option(metavar="DIR", help="The checkpoint to build from.", show_default="the released one")
     ] = RELEASED,
+    network: Network = NETWORK,
     registry: RegistryAddress = "",
     push: Annotated[
         bool, typer.Option("--push", help="Push it; a version that is there is never overwritten.")
@@ -102,10 +104,12 @@ def build(
         number = Version.parse(version)
         if train_first:
             checkpoint = ROOT / "runs" / version
-            facts = train_into(corpus, dev, checkpoint, minutes, epochs, as_json=as_json)
+            facts = train_into(corpus, dev, checkpoint, minutes, epochs, as_json=as_json, network=network)
             if not as_json:
                 print_object(facts, as_json=False)
-        order = image.Order(number, checkpoint, registry, push, repository, base_reference or None, test, max_push)
+        order = image.Order(
+            number, checkpoint, registry, push, repository, base_reference or None, test, max_push, network
+        )
         connect = functools.cache(Engine.connect)
         if dry_run:
             with tempfile.TemporaryDirectory() as scratch:

@@ -9,6 +9,7 @@ import typer
 
 from build_model import report
 from build_model.cli.options import RELEASED, ROOT, Json, RegistryAddress, Repository, progress_for, reported
+from build_model.cli.training import Network
 from build_model.engine import Engine
 from build_model.image import image, inspection
 from build_model.image import verify as verification
@@ -17,6 +18,7 @@ from build_model.image.plan import REPOSITORY
 from build_model.image.reference import Address, Reference
 from build_model.image.registry import Registry
 from build_model.image.version import Version
+from model.folder import NETWORK
 
 group = typer.Typer()
 
@@ -57,6 +59,7 @@ def verify(
     checkpoint: Annotated[
         Path, typer.Option(metavar="DIR", help="What to rebuild it from.", show_default="the released one")
     ] = RELEASED,
+    network: Network = NETWORK,
     as_json: Json = False,
 ) -> None:
     """Check an image in a registry byte for byte, without running it.
@@ -71,7 +74,7 @@ def verify(
         there, progress = registry_of(wanted, registry), progress_for(as_json)
         found = verification.verify_image(there, wanted, progress)
         if rebuild:
-            image.verify_rebuilt(there, found.reference, ROOT, checkpoint)
+            image.verify_rebuilt(there, found.reference, ROOT, checkpoint, network)
         if as_json:
             report.print_object({**found.encode(), "rebuilt": rebuild})
             return

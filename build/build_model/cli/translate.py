@@ -14,9 +14,11 @@ import typer
 
 from build_model import report
 from build_model.cli.options import QUEUE, BrokerUrl, Json, Queue, progress_for, reported, utf8
+from build_model.cli.training import Network
 from build_model.operation import smoke
 from dragoman.client import Answer, Client
 from model.errors import DragomanError
+from model.folder import NETWORK
 
 LINE_RETRIES = 10  # of a file: what a broker that restarts needs, some 40 s
 BATCH = 64  # lines translated at once without a service
@@ -50,6 +52,7 @@ def translate(
     checkpoint: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Ask nobody: translate here, with this checkpoint.")
     ] = None,
+    network: Network = NETWORK,
     source: Annotated[
         str, typer.Option("--input", metavar="FILE|-", help="Translate a file, or standard input, line by line.")
     ] = "",
@@ -86,7 +89,11 @@ def translate(
             client = stack.enter_context(Client(amqp_url, queue, timeout_seconds=timeout, retries=retries))
 
         def answers(asked: Iterable[str]) -> Iterator[Answer]:
-            return client.ask_all(asked, window=window) if checkpoint is None else translated_here(checkpoint, asked)
+            return (
+                client.ask_all(asked, window=window)
+                if checkpoint is None
+                else translated_here(checkpoint, network, asked)
+            )
 
         if source:
             lines = stack.enter_context(open(source, "rb")) if source != "-" else sys.stdin.buffer  # noqa: PTH123
@@ -105,11 +112,11 @@ def translate(
             _remark(answer, verbose=verbose)
 
 
-def translated_here(checkpoint: Path, texts: Iterable[str]) -> Iterator[Answer]:
+def translated_here(checkpoint: Path, network: Path, texts: Iterable[str]) -> Iterator[Answer]:
     """The answers of a checkpoint, as its service would give them."""
     from model.translator import Translator  # noqa: PLC0415 (torch takes a second; no other command needs it)
 
-    translator = Translator.load(checkpoint)
+    translator = Translator.load(checkpoint, network)
     waiting = iter(texts)
     while batch := list(islice(waiting, BATCH)):
         for one in translator.translate(batch):

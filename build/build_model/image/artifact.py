@@ -12,10 +12,13 @@ from build_model.image.context import Content
 from build_model.image.version import Version
 from model.errors import ChecksumMismatch, DragomanError
 from model.fingerprint import GOLDEN, MANIFEST, Manifest, verify
+from model.folder import NETWORK, files
 
 APPLICATION = PurePosixPath("opt/dragoman")
 CODE = frozenset({".py", ".bin"})  # the lexicon is as much code as what reads it
 CHECKPOINT = APPLICATION / "model" / "checkpoint"
+IMAGE_NETWORK = APPLICATION / "model" / "network"
+"""Where the network's folder lies in an image, wherever it was built from."""
 
 
 class CodeMissing(DragomanError):
@@ -28,43 +31,45 @@ class GoldensMissing(DragomanError):
 
 @dataclass(frozen=True)
 class Artifact:
-    """``artifacts/<version>/``: the five files of a checkpoint, its manifest with the version."""
+    """``artifacts/<version>/``: the files of a checkpoint, its manifest with the version; and its network's folder."""
 
     folder: Path
     manifest: Manifest
+    network: Path = NETWORK
 
 
-def check(checkpoint: Path, *, goldens: bool = True) -> None:
-    """What the service does before it connects: hashes, network, goldens; without ``goldens`` the hashes alone.
+def check(checkpoint: Path, network: Path = NETWORK, *, goldens: bool = True) -> None:
+    """The rules of `model.contract`, and what the service does before it connects: hashes, network, goldens; without
+    ``goldens`` the hashes alone.
 
     Raises GuardError when one of them doesn't hold, GoldensMissing when there is nothing to hold the model to.
     """
+    verify(checkpoint, network)
     if not goldens:
-        verify(checkpoint)
         return
-    from model.translator import Translator  # noqa: PLC0415 (torch takes a second; no other command needs it)
-
-    translator = Translator.load(checkpoint)
-    if not translator.goldens:
+    if not (checkpoint / GOLDEN).read_bytes().strip():
         raise GoldensMissing(
             f"{checkpoint} has no golden sentences, so nothing proves what its image answers. Train longer, or give "
             "`save_checkpoint` the goldens that `choose_goldens` finds."
         )
-    translator.self_test()
+    from build_model.training import check as contract  # noqa: PLC0415 (torch takes a second; no other command needs it)
+
+    for _ in contract.check(network, checkpoint):
+        pass  # a rule that doesn't hold is raised
 
 
-def write(checkpoint: Path, version: Version, folder: Path) -> Artifact:
+def write(checkpoint: Path, version: Version, folder: Path, network: Path = NETWORK) -> Artifact:
     """Check ``checkpoint`` against the code that is running, then write it to ``folder`` as ``version``.
 
     Raises GuardError when checkpoint and code don't belong together; then nothing is written.
     """
-    manifest = verify(checkpoint).with_version(str(version))
+    manifest = verify(checkpoint, network).with_version(str(version))
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for name in manifest.files():
         shutil.copyfile(checkpoint / name, folder / name)
     manifest.write(folder)
-    return Artifact(folder, manifest)
+    return Artifact(folder, manifest, network)
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,8 @@ class Layers:
 
 
 def layers(artifact: Artifact, root: Path) -> Layers:
-    """What goes into the image: the artifact's files, and the Python files of ``model`` and ``service`` below ``root``.
+    """What goes into the image: the artifact's files, its network's folder as ``model/network``, and the other Python
+    files of ``model`` and ``service`` below ``root``.
 
     Weights and vocabularies are alone in the model layer: it is pushed again only when one of them changes. So is the
     lexicon, of 2 MB; the code has two layers, so that a change sends one of them, about 50 kB. All is read now, so
@@ -122,7 +128,9 @@ def layers(artifact: Artifact, root: Path) -> Layers:
         if not sources:
             raise CodeMissing(f"No code below {root / package}. Run build-model from a clone of the repository.")
         layer |= {str(APPLICATION / source.relative_to(root).as_posix()): source.read_bytes() for source in sources}
+    library = {path: content for path, content in library.items() if IMAGE_NETWORK not in PurePosixPath(path).parents}
     lexicon = {path: library.pop(path) for path in list(library) if not path.endswith(".py")}
+    library |= {str(IMAGE_NETWORK / name): path.read_bytes() for name, path in files(artifact.network).items()}
     return Layers(model, lexicon, library, code)
 
 

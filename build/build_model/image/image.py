@@ -26,6 +26,7 @@ from build_model.image.version import Version
 from build_model.report import Progress
 from model.errors import DragomanError
 from model.fingerprint import MANIFEST
+from model.folder import NETWORK
 
 SELF_TEST_SECONDS = 300
 
@@ -44,6 +45,7 @@ class Order:
     Attributes:
         test: whether the goldens are translated, here and in the finished image.
         max_push: how many bytes may be sent; None is without limit.
+        network: the folder of the network that the checkpoint belongs to.
     """
 
     version: Version
@@ -54,6 +56,7 @@ class Order:
     base_image: str | None = None
     test: bool = True
     max_push: int | None = None
+    network: Path = NETWORK
 
 
 @dataclass(frozen=True)
@@ -105,14 +108,14 @@ def prepare(order: Order, root: Path, artifacts: Path, connect: Connect, progres
     if order.test or not order.push:
         connect()  # before the minutes of work that need it in the end
     progress.line(f"Checking {order.checkpoint} against the code")
-    artifact.check(order.checkpoint, goldens=order.test)
-    held = artifact.write(order.checkpoint, order.version, artifacts / str(order.version))
+    artifact.check(order.checkpoint, order.network, goldens=order.test)
+    held = artifact.write(order.checkpoint, order.version, artifacts / str(order.version), order.network)
     registry = Registry(order.registry) if order.registry else None
     planned = plan(
         held,
         order.version,
         _runtime(order, Recipe.read(root), registry, connect, progress),
-        Source.of(root),
+        Source.of(root, network=order.network),
         root,
         repository=order.repository,
         registry=registry.address if registry else None,
@@ -244,7 +247,9 @@ def _tagged_runtime(registry: Registry, there: Reference, recipe: str, manifest:
     return registry.manifest(there)
 
 
-def verify_rebuilt(registry: Registry, reference: Reference, root: Path, checkpoint: Path) -> None:
+def verify_rebuilt(
+    registry: Registry, reference: Reference, root: Path, checkpoint: Path, network: Path = NETWORK
+) -> None:
     """Build the image again from the clone at ``root``, on the runtime image that it says it is on, and compare.
 
     Raises RebuildDiffers, and VersionUnknown when that runtime image is gone.
@@ -254,8 +259,9 @@ def verify_rebuilt(registry: Registry, reference: Reference, root: Path, checkpo
     below = registry.manifest(runtime.beside(reference, labels[runtime.KEY]))
     version = Version.parse(labels["org.opencontainers.image.version"])
     with tempfile.TemporaryDirectory(prefix="dragoman-rebuild-") as scratch:
-        held = artifact.write(checkpoint, version, Path(scratch) / "artifact")
-        local = plan(held, version, runtime.of_labels(labels_of(registry.config(below))), Source.of(root), root)
+        held = artifact.write(checkpoint, version, Path(scratch) / "artifact", network)
+        built_on = runtime.of_labels(labels_of(registry.config(below)))
+        local = plan(held, version, built_on, Source.of(root, network=network), root)
     planned = replace(local, references=(*local.references, reference))
     compare_rebuilt(planned, registry, found, planned.compose(registry.config(below), below.layers))
 

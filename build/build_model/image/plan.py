@@ -20,6 +20,7 @@ from build_model.image.runtime import Runtime
 from build_model.image.version import Version
 from model.errors import DragomanError
 from model.fingerprint import Manifest
+from model.folder import NETWORK
 
 REPOSITORY = "dragoman/fra-eng"
 OPEN_CONTAINERS = "org.opencontainers.image."
@@ -46,10 +47,11 @@ class Source:
     urls: Mapping[str, str]
 
     @classmethod
-    def of(cls, root: Path, environment: Mapping[str, str] = os.environ) -> Source:
-        """Asks git about the clone at ``root``; TimeInvalid."""
+    def of(cls, root: Path, environment: Mapping[str, str] = os.environ, network: Path = NETWORK) -> Source:
+        """Asks git about the clone at ``root``, and about a network's folder where that is in it; TimeInvalid."""
         revision = _git(root, "rev-parse", "HEAD")
-        changed = revision and _git(root, "status", "--porcelain", "--", "model", "service", "Dockerfile")
+        inside = [str(network.resolve())] if network.resolve().is_relative_to(root.resolve()) else []
+        changed = revision and _git(root, "status", "--porcelain", "--", "model", "service", "Dockerfile", *inside)
         seconds = environment.get("SOURCE_DATE_EPOCH") or _git(root, "log", "-1", "--format=%ct") or "0"
         try:
             created = datetime.fromtimestamp(int(seconds), UTC)
