@@ -22,6 +22,9 @@ from service.link import Link
 from service.message import Delivery
 from service.settings import Settings
 
+MOST_RETURNS = 1_000_000
+"""Of a message to the quarantine, by who looks at it. RabbitMQ 4 deletes what was given back more than 20 times where
+nothing else is said; it knows -1 for "never", which RabbitMQ 3 takes for 0."""
 MOST_DECLARATIONS = 4  # of one queue in a row, against others who create and delete it
 
 
@@ -31,7 +34,7 @@ class Declaration:
     def __init__(
         self,
         connection: Any,
-        queues: Iterable[tuple[str, str]],
+        queues: Iterable[tuple[str, str, dict[str, int]]],
         done: Callable[[], None],
         failed: Callable[[Loss], None],
     ) -> None:
@@ -51,11 +54,11 @@ class Declaration:
 
     def _declare(self, passive: bool) -> None:
         self._tries += 1
-        queue, kind = self._queues[0]
+        queue, kind, arguments = self._queues[0]
         options: dict[str, Any] = {"passive": True}
         if not passive:
             queue_type = "quorum" if kind == "quorum" else "classic"
-            options = {"durable": kind != "transient", "arguments": {"x-queue-type": queue_type}}
+            options = {"durable": kind != "transient", "arguments": {"x-queue-type": queue_type} | arguments}
 
         def opened(channel: Any) -> None:
             channel.queue_declare(queue, callback=lambda _: self._is_there(channel), **options)
@@ -163,7 +166,11 @@ class Intake:
     def _declare(self) -> None:
         settings = self._settings
         quarantine_type = "quorum" if settings.rpc_queue_type == "quorum" else "classic"
-        queues = [(settings.quarantine_queue, quarantine_type), (settings.rpc_queue, settings.rpc_queue_type)]
+        limit = {"x-delivery-limit": MOST_RETURNS} if quarantine_type == "quorum" else {}
+        queues = [
+            (settings.quarantine_queue, quarantine_type, limit),
+            (settings.rpc_queue, settings.rpc_queue_type, {}),
+        ]
         Declaration(self._connection, queues, self._declared, self._refused).start()
 
     def _declared(self) -> None:

@@ -79,6 +79,7 @@ class BrokerNode:
     Attributes:
         port: where it listens.
         url: as this machine sees it.
+        bridge_url: as a container does, where one of the addresses is the bridge's.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class BrokerNode:
         self._settings = self._environment(realm.installation.seen(self._home))
         self._process: subprocess.Popen[bytes] | None = None
         self.url = self.url_at(LOOPBACK)
+        self.bridge_url = self.url_at([LOOPBACK, *addresses][-1])
 
     def url_at(self, address: str) -> str:
         """The URL of this node where it listens on an address."""
@@ -103,14 +105,14 @@ class BrokerNode:
         with (self._home / "node.log").open("ab") as log:
             self._process = self._realm.run(self._home, "rabbitmq-server", output=log, **self._settings)
 
-    def await_(self) -> None:
+    def wait(self) -> None:
         """Waits until it answers."""
         until(self._answers, lambda: f"an answer of {self.name}: {self._last_words()}", START_SECONDS)
 
     def start(self) -> None:
         """Starts it on the data that it left."""
         self.begin()
-        self.await_()
+        self.wait()
 
     def kill(self) -> None:
         """Ends it with SIGKILL, in the middle of whatever it does."""
@@ -213,7 +215,7 @@ def cluster(
             stack.callback(node.kill)
             node.begin()
         for node in nodes:
-            node.await_()
+            node.wait()
         yield nodes
 
 

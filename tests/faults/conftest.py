@@ -5,7 +5,6 @@ reports/faults.json say what each row measured.
 """
 
 import json
-import socket
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -13,13 +12,15 @@ from dataclasses import asdict
 from typing import Any
 
 import pytest
-from broker.node import BrokerNode, NodeUnavailable
+from broker.installation import RELEASES, NodeUnavailable, installation
+from broker.node import BrokerNode, private_node
 from images import ROOT, Version, missing
 from proxy import Proxy
 from rich.console import Console
 from rich.table import Table
 
 from build_model.engine import Engine
+from daemons.engine import bridge_gateway
 
 from .books import Books
 from .client import Client
@@ -28,16 +29,25 @@ from .rows import ROWS
 
 REPORT = ROOT / "reports" / "faults.json"
 COLUMNS = ("attempted", "answered", "returned", "quarantined", "duplicated", "lost")
-_results: dict[str, dict[str, Any]] = {}
+_results: dict[tuple[str, str], dict[str, Any]] = {}
 
 Start = Callable[..., Replica]
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Every row is played on each release of RabbitMQ."""
+    if "node" in metafunc.fixturenames:
+        metafunc.parametrize("node", RELEASES, indirect=True, scope="session")
+
+
 @pytest.fixture(scope="session")
-def node(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerNode]:
-    """The broker of these tests."""
+def node(
+    request: pytest.FixtureRequest, engine: Engine, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[BrokerNode]:
+    """The broker of these tests, of one release."""
     try:
-        with BrokerNode(tmp_path_factory.mktemp("broker")) as broker:
+        found = installation(request.param)
+        with private_node(tmp_path_factory.mktemp("broker"), found, [bridge_gateway()]) as broker:
             yield broker
     except NodeUnavailable as error:
         missing(error)
@@ -95,12 +105,6 @@ def starting(engine: Engine, released: str, node: BrokerNode, queue: str) -> Ite
             replica.remove()
 
 
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
 # The books of every row
 
 
@@ -131,6 +135,7 @@ def pytest_runtest_makereport(
         books: Books = getattr(funcargs(item).get("client"), "books", None) or Books()
         report.fault_row = {
             "fault": row_of(item),
+            "broker": broker_of(item),
             **asdict(books.tally()),
             "passed": report.passed,
             "seconds": round(call.duration, 1),
@@ -142,7 +147,7 @@ def pytest_runtest_makereport(
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Collects the rows: a report comes here from other processes too, where tests run in several."""
     if row := getattr(report, "fault_row", None):
-        _results[row["fault"]] = row
+        _results[row["fault"], row["broker"]] = row
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -158,7 +163,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     rows = rows_in_order()
     if not rows:
         return
-    table = Table("fault", title="What became of every request")
+    table = Table("fault", "broker", title="What became of every request")
     for column in COLUMNS:
         table.add_column(column, justify="right")
     table.add_column("passed")
@@ -166,7 +171,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for row in rows:
         counts = [f"{row[column]:,}" for column in COLUMNS]
         measured = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in row["measured"].items())
-        table.add_row(row["fault"], *counts, "yes" if row["passed"] else "NO", measured)
+        table.add_row(row["fault"], row["broker"], *counts, "yes" if row["passed"] else "NO", measured)
     console = Console(width=160)
     with console.capture() as captured:
         console.print(table)
@@ -176,13 +181,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 def rows_in_order() -> list[dict[str, Any]]:
     """The rows that were run, in the table's order."""
-    return [_results[row] for row in ROWS if row in _results]
+    return [_results[row, broker] for row in ROWS for broker in RELEASES if (row, broker) in _results]
 
 
 def row_of(item: pytest.Item) -> str:
     """The row that a test is; empty where it is none."""
     marker = item.get_closest_marker("fault")
     return marker.args[0] if marker else ""
+
+
+def broker_of(item: pytest.Item) -> str:
+    """The release of RabbitMQ that it is played on."""
+    release: str = item.callspec.params["node"]  # type: ignore[attr-defined]
+    return release
 
 
 def funcargs(item: pytest.Item) -> dict[str, Any]:

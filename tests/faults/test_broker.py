@@ -4,11 +4,11 @@ from typing import Any
 
 import pika
 import pytest
-from broker.node import BrokerNode
+from broker.node import BrokerNode, free_port
 from patience import until
 
 from .client import Client
-from .conftest import Start, free_port
+from .conftest import Start
 from .rows import case, fault
 from .texts import SENTENCE, sentences
 

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from broker.node import BrokerNode
+from broker.node import BrokerNode, free_port
 from patience import AT_ONCE_SECONDS, until
 
 from .client import Client
-from .conftest import Start, free_port
+from .conftest import Start
 from .rows import case, fault
 from .texts import SENTENCE, paragraphs, sentences
 

@@ -10,6 +10,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pika
 import pytest
+from broker.installation import NodeUnavailable, installation
+from broker.node import BrokerNode, private_node
+from images import missing
 from proxy import Proxy
 from service_process import ROOT, Client, Service, application_folder
 
@@ -23,9 +26,25 @@ def _broker_url() -> str | None:
     return dict(line.split("=", 1) for line in lines if "=" in line).get("AMQP_URL")
 
 
+AS_DEPLOYED, NEWER = "deployed", "RabbitMQ 4.0"
+
+
 @pytest.fixture(scope="session")
-def amqp_url() -> str:
-    """The URL of a broker that answers."""
+def newer_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerNode]:
+    """A broker of the suite's own, of the newer release."""
+    try:
+        with private_node(tmp_path_factory.mktemp("broker"), installation(NEWER)) as node:
+            yield node
+    except NodeUnavailable as error:
+        missing(error)
+
+
+@pytest.fixture(scope="session", params=[AS_DEPLOYED, NEWER])
+def amqp_url(request: pytest.FixtureRequest) -> str:
+    """The URL of a broker that answers: the one that there is, and one of the newer release."""
+    if request.param == NEWER:
+        newer: BrokerNode = request.getfixturevalue("newer_broker")
+        return newer.url
     url = _broker_url()
     if url is not None:
         parts = urlsplit(url)
@@ -34,8 +53,7 @@ def amqp_url() -> str:
         except OSError:
             url = None
     if url is None:
-        refuse = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-        refuse("no broker answers: `deploy/local up` brings one up")
+        missing(NodeUnavailable("no broker answers: `deploy/local up` brings one up"))
     return url
 
 

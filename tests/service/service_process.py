@@ -126,6 +126,12 @@ class Client:
         self._answered: set[str] = set()
         self.channel.basic_consume(self.reply_queue, self._on_reply, auto_ack=True)
 
+    @property
+    def broker_release(self) -> int:
+        """The first number of the broker's version."""
+        version: bytes | str = self.connection._impl.server_properties["version"]
+        return int((version.decode() if isinstance(version, bytes) else version).split(".")[0])
+
     def _on_reply(self, _: Any, __: Any, properties: Any, body: bytes) -> None:
         self.replies.put(Reply(body, properties))
 

@@ -142,7 +142,8 @@ def test_a_message_that_kills_the_process_is_quarantined_after_five_attempts(
     assert set(texts) == {"WAIT 0.5", "ONE", "TWO", "THREE", FALLBACK}
 
 
-def test_a_forged_reply_to_that_breaks_the_publishing_connection_is_erroneous(start: Start, client: Client) -> None:
+def test_a_forged_reply_to_costs_nobody_else_anything(start: Start, client: Client) -> None:
+    """RabbitMQ 3.10 breaks the publishing connection over it: it is erroneous. 4.0 drops the reply."""
     forged = "amq.rabbitmq.reply-to.g1h2AA5yYWJiaXRAbG9jYWxob3N0AAAAAQAAAAAAAAAA.xyz=="
     service = start(ON_ERRONEOUS_INPUT="continue").ready()
     client.send("a")
@@ -152,6 +153,7 @@ def test_a_forged_reply_to_that_breaks_the_publishing_connection_is_erroneous(st
     texts: set[str] = set()
     while texts != {"A", "B", "STILL THERE"}:  # what wasn't confirmed when the connection broke comes twice
         texts |= {reply.text for reply in client.receive()}
-    (copy,) = client.quarantine()
-    assert (copy.body, copy.properties.headers["x-reason"]) == (b"forged", "reply-to")
+    if client.broker_release < 4:
+        (copy,) = client.quarantine()
+        assert (copy.body, copy.properties.headers["x-reason"]) == (b"forged", "reply-to")
     assert service.process.poll() is None

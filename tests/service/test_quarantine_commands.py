@@ -77,6 +77,26 @@ def test_list_shows_what_is_there_and_leaves_it_there(run: Run, filled: list[str
     assert kept(run) == sorted(filled)
 
 
+@pytest.mark.parametrize("declared_by", ["1.0.0", "this version"])
+@pytest.mark.parametrize("limit", ["20", "2"])
+def test_list_loses_nothing_however_often(run: Run, client: Client, start: Start, declared_by: str, limit: str) -> None:
+    quarantine = f"{client.request_queue}.quarantine"
+    if declared_by == "1.0.0":
+        client.channel.queue_declare(quarantine, durable=True, arguments={"x-queue-type": "quorum"})
+    service = start(ON_ERRONEOUS_INPUT="continue").ready()
+    sent = sorted(client.send(b"\xff" + bytes([number]), reply_to=None) for number in range(5))
+    sent = sorted([*sent, client.send(b"\xffodd", reply_to=None, headers={"CC": [], "x-delivery-count": 99})])
+    until(lambda: client.depth(quarantine) == len(sent), "all of them in quarantine")
+    service.end()
+    for _ in range(25):
+        found = json.loads(run("list", "--json", "--limit", limit).stdout)
+        assert found["total"] == len(sent)
+    assert kept(run) == sent
+    copies = client.quarantine(len(sent))
+    assert sorted(copy.properties.correlation_id for copy in copies) == sent
+    assert {copy.properties.headers["x-reason"] for copy in copies} == {"reply-to"}
+
+
 def test_what_crashed_a_version_is_translated_by_a_mended_one(
     run: Run, filled: list[str], start: Start, client: Client, state: Path
 ) -> None:

@@ -15,7 +15,7 @@ from itertools import islice
 from typing import Any
 
 from build_model.operation.audit import Audit
-from build_model.operation.rpc import Broker, Held, Message
+from build_model.operation.rpc import Broker, Held, Message, encodable
 from build_model.report import Progress
 from dragoman.link import DIRECT_REPLY_TO
 
@@ -113,7 +113,7 @@ def quarantine_of(queue: str) -> str:
 
 
 def look(broker: Broker, queue: str, limit: int) -> Looked:
-    """Up to ``limit`` messages in the quarantine of ``queue``; all are back in it afterwards."""
+    """Up to ``limit`` messages in the quarantine of ``queue``; all are in it afterwards, however often it is looked."""
     name = quarantine_of(queue)
     with broker.holding(name) as held:
         return Looked(name, held.total, tuple(Kept.of(message) for message in islice(held, limit)))
@@ -218,7 +218,7 @@ def _holds_text(document: str) -> bool:
 
 def restored(message: Message, reply_to: str | None) -> Message:
     """The request as it goes back: without what the way here wrote on it, so attempts begin anew; it doesn't expire."""
-    headers = {name: _encodable(value) for name, value in message.headers.items() if name not in _DROPPED}
+    headers = {name: encodable(value) for name, value in message.headers.items() if name not in _DROPPED}
     properties = {name: value for name, value in message.properties.items() if name not in {"user_id", "expiration"}}
     return replace(
         message, headers=headers, properties=properties if reply_to is None else properties | {"reply_to": reply_to}
@@ -266,15 +266,3 @@ def _preview(body: bytes) -> str:
 
 def _escaped(text: str) -> str:
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
-
-
-def _encodable(value: Any) -> Any:
-    """A header's value as the library can write it: of what it can read, floating-point numbers are left out."""
-    match value:
-        case float():
-            return str(value)
-        case list():
-            return [_encodable(item) for item in value]
-        case dict():
-            return {name: _encodable(item) for name, item in value.items()}
-    return value

@@ -42,9 +42,18 @@ class Message:
     properties: Mapping[str, Any]
 
 
+MOST_RETURNS = 5
+"""So often a message is given back to a queue; then a copy takes its place. RabbitMQ 4 deletes what was given back more
+than 20 times from a queue that was declared without another limit, however it was read."""
+_RETURNS = ("x-delivery-count", "x-acquired-count")
+
+
 class Held:
     """The messages of a queue, held without being removed: they come one by one, oldest first, and what wasn't removed
     or moved is back in the queue when the block ends.
+
+    The broker counts that as a delivery that failed, and may have a limit for these. A message that has been given back
+    ``MOST_RETURNS`` times is therefore put at the end of the queue as a new one, before the next one comes.
 
     Attributes:
         total: how many there were when it began; no more than that many come.
@@ -54,6 +63,7 @@ class Held:
         self._channel = channel
         self._queue = queue
         self._tag = 0
+        self._last: Message | None = None  # that came, where it is still held
         self.total = total
 
     def __iter__(self) -> Iterator[Message]:
@@ -63,11 +73,19 @@ class Held:
                 return
             self._tag = method.delivery_tag
             given = {name: value for name, value in vars(properties).items() if value is not None and name != "headers"}
-            yield Message(body, properties.headers or {}, given)
+            self._last = Message(body, properties.headers or {}, given)
+            yield self._last
+            self.give_back()
+
+    def give_back(self) -> None:
+        """Done with the message that came last, if it is still held."""
+        if self._last is not None and _returns(self._last) >= MOST_RETURNS:
+            self.move(renewed(self._last), self._queue)
 
     def remove(self) -> None:
         """Take the message that came last off the queue."""
         self._channel.basic_ack(self._tag)
+        self._last = None
 
     def move(self, copy: Message, queue: str) -> None:
         """Put ``copy`` on ``queue``; once the broker has confirmed that, take the message that came last off its own.
@@ -86,6 +104,37 @@ class Held:
                 f"{queue!r} takes no more messages; see its limits. Nothing more was moved."
             ) from error
         self.remove()
+
+
+def renewed(message: Message) -> Message:
+    """A copy that takes a message's place, with nothing in it that the broker would act upon or refuse."""
+    headers = {
+        (f"x-original-{name.lower()}" if name in {"CC", "BCC"} else name): encodable(value)
+        for name, value in message.headers.items()
+        if name not in _RETURNS
+    }
+    properties = dict(message.properties)
+    for name in ("user_id", "expiration"):
+        if name in properties:
+            headers[f"x-original-{name.replace('_', '-')}"] = properties.pop(name)
+    return Message(message.body, headers, properties)
+
+
+def encodable(value: Any) -> Any:
+    """A header's value as the library can write it: of what it can read, floating-point numbers are left out."""
+    match value:
+        case float():
+            return str(value)
+        case list():
+            return [encodable(item) for item in value]
+        case dict():
+            return {name: encodable(item) for name, item in value.items()}
+    return value
+
+
+def _returns(message: Message) -> int:
+    count = message.headers.get("x-delivery-count", 0)
+    return count if isinstance(count, int) else 0
 
 
 class Broker:
@@ -194,7 +243,9 @@ class Broker:
         """Look at what is in ``queue``, and move or remove some of it."""
         with self._channel() as channel:
             channel.confirm_delivery()
-            yield Held(channel, queue, int(channel.queue_declare(queue, passive=True).method.message_count))
+            held = Held(channel, queue, int(channel.queue_declare(queue, passive=True).method.message_count))
+            yield held
+            held.give_back()
 
     def purge(self, queue: str) -> int:
         """Remove everything from ``queue``; how many messages that was."""
