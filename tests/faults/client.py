@@ -196,7 +196,8 @@ class Client:
         self._loop.add_callback_threadsafe(self._end)
         self._thread.join(10)
         with self._connected() as channel:
-            for queue in (self.reply_queue, self.queue, f"{self.queue}.quarantine"):
+            # The request queue last: a service that runs looks for both again when that goes.
+            for queue in (self.reply_queue, f"{self.queue}.quarantine", self.queue):
                 channel.queue_delete(queue)
 
     def _take(self, queue: str) -> list[Reply]:

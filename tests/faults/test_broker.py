@@ -72,6 +72,8 @@ def test_a_publishing_channel_that_the_broker_closes_is_opened_again(
     start: Start, client: Client, node: BrokerNode
 ) -> None:
     # A channel keeps the limit of the moment when it was opened, and is closed at a message that is longer.
+    if node.control("version").startswith("4."):
+        pytest.skip("RabbitMQ 4.0 asks for its limit at every message, so that no channel has one of its own")
     node.control("eval", "application:set_env(rabbit, max_message_size, 100).")
     try:
         replica = start().ready()
