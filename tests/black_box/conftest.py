@@ -10,11 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from images import ROOT, BuildModel, Urls, Version
+from broker.installation import NodeUnavailable, installation
+from broker.node import private_node
+from images import ROOT, BuildModel, Urls, Version, missing
 
 from build_model.engine import Engine
 from build_model.operation.rpc import Broker
 from build_model.report import silent
+from daemons.engine import bridge_gateway
 
 from .places import Place
 
@@ -54,6 +57,16 @@ def image(request: pytest.FixtureRequest, engine: Engine) -> str:
     if engine.image(reference) is None:
         engine.pull(reference, silent())
     return reference
+
+
+@pytest.fixture
+def newer_urls(engine: Engine, tmp_path: Path) -> Iterator[Urls]:
+    """A broker of the test's own, of the newer release."""
+    try:
+        with private_node(tmp_path, installation("RabbitMQ 4.0"), [bridge_gateway()]) as node:
+            yield Urls(node.url, node.bridge_url)
+    except NodeUnavailable as error:
+        missing(error)
 
 
 @pytest.fixture

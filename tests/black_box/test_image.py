@@ -70,6 +70,11 @@ def test_the_smoke_test_passes(image: str, engine: Engine, urls: Urls) -> None:
     assert len(checks) == 8
 
 
+def test_the_smoke_test_passes_on_the_newer_broker(image: str, engine: Engine, newer_urls: Urls) -> None:
+    checks = smoke.run(smoke.Trial(image, newer_urls.container, newer_urls.client, "bridge"), engine, silent())
+    assert len(checks) == 8
+
+
 def test_its_self_test_passes_hardened_and_with_no_network(image: str, engine: Engine) -> None:
     outcome = engine.run_to_end(image, ("python3", "-m", "service", "self-test"), network="none", seconds=120)
     assert outcome.exit_code == 0, outcome.log

@@ -27,6 +27,17 @@ def _broker_url() -> str | None:
 
 
 AS_DEPLOYED, NEWER = "deployed", "RabbitMQ 4.0"
+ON_BOTH = {"test_contract", "test_erroneous_input", "test_quarantine_commands"}
+"""The modules that `make test` runs on the newer release too; `make faults` runs the others."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What `make test` leaves out of these tests."""
+    for item in items:
+        parameters = getattr(getattr(item, "callspec", None), "params", {})
+        if parameters.get("amqp_url") == NEWER and item.path.stem not in ON_BOTH:
+            item.add_marker(pytest.mark.long)
 
 
 @pytest.fixture(scope="session")
