@@ -1,4 +1,4 @@
-"""A client of the service, synchronous and asynchronous: French texts out over RabbitMQ, answers back.
+"""A client of the service, synchronous and asynchronous: texts out over RabbitMQ, translations back.
 
     from dragoman.client import Client
 

@@ -52,6 +52,6 @@ class Untranslatable(ClientError):
         self.answer = answer
         self.reason = answer.error or ""
         super().__init__(
-            f"The text was not translated ({self.reason}). Send French text in sentences; `ask` returns such answers "
-            "instead of raising."
+            f"The text was not translated ({self.reason}). Send sentences of the source language; `ask` returns "
+            "such answers instead of raising."
         )

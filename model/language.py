@@ -1,21 +1,55 @@
-"""Language: whether a text is French, so that nothing else is "translated".
+"""Language: whether a text is in the source language, so that nothing else is "translated".
 
-Each word says something: one of a French lexicon is for it, one that is commoner elsewhere against it, one with letters
-in an order that French hasn't more so. Names and what is carried over say nothing. Short texts and texts with a run of
-French words get the benefit of the doubt.
+French has a lexicon. Each word says something: one of it is for French, one that is commoner elsewhere against it, one
+with letters in an order that French hasn't more so. Names and what is carried over say nothing. Short texts and texts
+with a run of French words get the benefit of the doubt. Of other languages the commonest words are known, or nothing.
 """
 
 import re
+from functools import cache
 from typing import Final
 
 from model.lexicon import TOKEN, Lexicon, typed
-from model.wordlists import COMMON, ELSEWHERE, SHORT
+from model.wordlists import COMMON, COMMON_IN, ELSEWHERE, NAMES, SHORT
 
 FRENCH, RARE, SHARED, MISSPELLED, GIBBERISH = 2.0, 1.0, 0.6, -0.4, -2.0
 DOUBT: Final = 2  # words that may be misspelled, where there are no others
 CODE: Final = -6.0  # what the marks of a programming language say
 OFTEN: Final = 8.5  # how often a word of other languages occurs in French where it is French too, as a power of two
 RUN: Final = 5.0  # what French words beside each other say that make a text worth translating, whatever else is in it
+LEAST: Final = 2  # common words of other languages that make a text foreign, where there is no lexicon
+
+
+@cache
+def _common_elsewhere(language: str) -> frozenset[str]:
+    return frozenset[str]().union(*(words for code, words in COMMON_IN.items() if code != language))
+
+
+def english_name(language: str) -> str:
+    """What a language is called in English, in lower case; its code where that isn't known."""
+    return NAMES.get(language, language)
+
+
+def is_written_in(language: str, texts: list[str]) -> bool:
+    """Whether a text is worth translating from a language without a lexicon: unless far more of its common words are
+    other languages' alone, or it is code. A language whose common words aren't known gets all of it.
+
+    Args:
+        texts: its sentences, with slots for what is carried over.
+    """
+    own = COMMON_IN.get(language)
+    if own is None:
+        return True
+    others = _common_elsewhere(language)
+    ours = theirs = 0
+    for text in texts:
+        for token in re.findall(r"[^\W\d_]+(?:['’][^\W\d_]+)*", _SLOT.sub(" ", text)):
+            word = typed(token)
+            ours += word in own and word not in others
+            theirs += (word in others and word not in own) + LEAST * _is_row(word)
+    if any(_CODE.search(text) for text in texts):
+        return ours > 3 * LEAST
+    return theirs < LEAST or 2 * ours >= theirs
 
 
 def is_french(texts: list[str], lexicon: Lexicon) -> bool:
@@ -72,6 +106,7 @@ def _is_row(word: str) -> bool:
     return any(word[at : at + 5] in row for at in range(len(word) - 4) for row in _ROWS)
 
 
+_SLOT = re.compile("⟦[nxp][1-9]⟧")
 _ROWS = ("azertyuiop", "qsdfghjklm", "qwertyuiop", "asdfghjkl")
 _CODE = re.compile(
     r"\w\([^()]*\)\s*[;{:]\s*(?:\w+\s*$|return\b|$)|[=!<>]=|=>|&&|\|\||\)\s*[;{]"

@@ -1,4 +1,5 @@
 """Numbers in French and English typography: what is one, and what French ones are in English. Digits stay, in order.
+What English ones are in French, `model.typography` says, and which rules belong to which pair of languages.
 
 1 234,56   1.234,56    1,234.56        7,50 €    12 k€        €7.50   €12k
 14h30      9h          14:30   9:00    en 24h    2h30 de      24 hours   2 hours 30 minutes
@@ -42,16 +43,16 @@ _UNITS = (
     "kWh|MWh|GWh|Wh|kW|MW|GW|W|mAh|kV|V|Hz|kHz|MHz|GHz|ko|Ko|Mo|Go|To|KB|kB|MB|GB|TB|Mb/s|Gb/s|Mbit/s|Mbps|Gbps|px|dpi|dB|"
     "ppm|bars?|hPa|kPa|Pa|kcal|kJ|min|mn|sec|ms|s"
 )
-_IN_ENGLISH = {"ko": "kB", "Ko": "kB", "Mo": "MB", "Go": "GB", "To": "TB", "mn": "min"}
-_SIGN = r"(?:(?<![\w.,)\]%€])[-+−±](?=[0-9]))?"
+IN_ENGLISH = {"ko": "kB", "Ko": "kB", "Mo": "MB", "Go": "GB", "To": "TB", "mn": "min"}
+SIGN = r"(?:(?<![\w.,)\]%€])[-+−±](?=[0-9]))?"
 _BEFORE = r"(?<![\w])(?<![0-9][.,])"
 _NUMBER = (
     rf"(?:[0-9]{{1,3}}(?:{SPACE}[0-9]{{3}}|['’][0-9]{{3}})+(?![0-9])|[1-9][0-9]{{0,2}}(?:\.[0-9]{{3}})+(?![0-9]|\.[0-9])|[0-9]+)"
     r"(?:[.,][0-9]+(?![0-9]|[.,][0-9]))?"
 )
 _RANGE = rf"{_NUMBER}(?:(?:[-–]|{SPACE}?[x×]{SPACE}?){_NUMBER})*"
-_ENGLISH_NUMBER = r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+(?![0-9]|\.[0-9]))?"
-_ENGLISH_RANGE = rf"{_ENGLISH_NUMBER}(?:(?:[-–]| ?[x×] ?){_ENGLISH_NUMBER})*"
+ENGLISH_NUMBER = r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+(?![0-9]|\.[0-9]))?"
+_ENGLISH_RANGE = rf"{ENGLISH_NUMBER}(?:(?:[-–]| ?[x×] ?){ENGLISH_NUMBER})*"
 _CURRENCIES = "EUR|USD|GBP|CHF|CAD|JPY|FCFA|XOF|XAF|MAD|DZD|TND"
 _FRENCH_MONTH = "|".join(sorted(map(re.escape, _FRENCH_MONTHS), key=len, reverse=True))
 _ENGLISH_MONTH = "|".join([*MONTHS, *(rf"{month[:3]}\." for month in MONTHS), r"Sept\."])
@@ -64,7 +65,7 @@ class Rule:
 
     Attributes:
         pattern: where one is.
-        rewrite: what it is in English, from itself and what stands before and after it in the line.
+        rewrite: what it is in the target language, from itself and what stands before and after it in the line.
     """
 
     name: str
@@ -74,11 +75,11 @@ class Rule:
 
 def value(english: str) -> str:
     """What a number in English typography says: ``14:30`` for ``2:30 p.m.``, ``1789-07-14`` for any way of its date."""
-    if (date := _ENGLISH_DATE.fullmatch(english)) is not None:
+    if (date := ENGLISH_DATE.fullmatch(english)) is not None:
         begin = (date["month"] or date["then_month"])[:3]
         month = next(number for number, name in enumerate(MONTHS, 1) if name.startswith(begin))
         return f"{date['year'] or date['then_year'] or ''}-{month:02}-{int(date['day'] or date['first_day']):02}"
-    if (time := _ENGLISH_TIME.fullmatch(english)) is not None:
+    if (time := ENGLISH_TIME.fullmatch(english)) is not None:
         hour, half = int(time["hour"] or time["hour_alone"]), time["half"] or time["half_after"]
         if half:
             hour = hour % 12 + (12 if half[0] in "pP" else 0)
@@ -104,12 +105,12 @@ def ordinal(number: int) -> str:
     return f"{number}{ending}"
 
 
-def _as_it_is(found: str, _before: str, _after: str) -> str:
+def as_it_is(found: str, _before: str, _after: str) -> str:
     return found
 
 
 def _plain(found: str, _before: str, _after: str) -> str:
-    return found if _STAYS.fullmatch(found) else english_number(found)
+    return found if STAYS.fullmatch(found) else english_number(found)
 
 
 def _date(found: str, _before: str, _after: str) -> str:
@@ -161,7 +162,7 @@ def _money(found: str, _before: str, _after: str) -> str:
 def _measure(found: str, _before: str, _after: str) -> str:
     measure = _FRENCH_MEASURE.fullmatch(found)
     assert measure is not None
-    unit = _IN_ENGLISH.get(measure[3], measure[3])
+    unit = IN_ENGLISH.get(measure[3], measure[3])
     return english_number(measure[1]) + (" " if measure[2] else "") + unit
 
 
@@ -192,19 +193,19 @@ _FRENCH_TIME = re.compile(
     rf"{_BEFORE}([0-9]{{1,3}}){SPACE}?(?:[hH]|heures?(?={SPACE}[0-5][0-9](?![\w]|{SPACE}[0-9])))(?:{SPACE}?([0-5][0-9])(?![0-9]))?({SPACE}?(?:min|mn))?{_CLOSED}"
 )
 _FRENCH_MONEY = re.compile(
-    rf"{_BEFORE}(?:(?P<number>{_SIGN}{_RANGE}){SPACE}?(?P<thousands>k|Mds?|M)?(?P<after>[€$£¥]|(?:{_CURRENCIES})\b)"
+    rf"{_BEFORE}(?:(?P<number>{SIGN}{_RANGE}){SPACE}?(?P<thousands>k|Mds?|M)?(?P<after>[€$£¥]|(?:{_CURRENCIES})\b)"
     rf"(?:{SPACE}?(?P<land>US|CAN?)\b)?(?P<cents>[0-9]{{2}}(?!\w))?(?P<each>/(?:h|kg|g|l|L|m²|km|kWh|t)\b)?|[€$£¥]{_NUMBER}(?:bn|[kM])?(?!\w))"
 )
-_FRENCH_MEASURE = re.compile(rf"{_BEFORE}({_SIGN}{_RANGE})({SPACE}?)({_UNITS})(?![\w²³-]|['’]\w)")
+_FRENCH_MEASURE = re.compile(rf"{_BEFORE}({SIGN}{_RANGE})({SPACE}?)({_UNITS})(?![\w²³-]|['’]\w)")
 
 
-_ENGLISH_DATE = re.compile(
+ENGLISH_DATE = re.compile(
     rf"(?:(?P<month>{_ENGLISH_MONTH}) (?:the )?(?P<day>[0-3]?[0-9])(?:st|nd|rd|th)?(?:,? (?P<year>[12][0-9]{{3}}))?"
     rf"|(?:\b[Tt]he )?(?<!\w)(?P<first_day>[0-3]?[0-9])(?:st|nd|rd|th)?(?: of)? (?P<then_month>{_ENGLISH_MONTH})"
     r"(?:,? (?P<then_year>[12][0-9]{3}))?)(?!\w)"
 )
 _HALF = r"[aApP]\.[mM]\.|[aApP][mM]\b"
-_ENGLISH_TIME = re.compile(
+ENGLISH_TIME = re.compile(
     rf"{_BEFORE}(?:(?P<hour>[0-9]{{1,2}}):(?P<minute>[0-5][0-9])(?![0-9:])(?: ?(?P<half>{_HALF}))?"
     rf"|(?P<hour_alone>[0-9]{{1,2}})(?:\.(?P<minute_after>[0-5][0-9]))? ?(?P<half_after>{_HALF}))"
 )
@@ -215,42 +216,42 @@ def _unnamed(pattern: re.Pattern[str]) -> str:
     return re.sub(r"\(\?P<\w+>|(?<!\\)\((?!\?)", "(?:", pattern.pattern)
 
 
-_ANY_DATE = r"[0-9]{1,4}(?:/[0-9]{1,2}/|-[0-9]{1,2}-|\.[0-9]{1,2}\.)[0-9]{2,4}(?![0-9])"
-_FRACTION = "[0-9]*[½⅓⅔¼¾⅛]"
+ANY_DATE = r"[0-9]{1,4}(?:/[0-9]{1,2}/|-[0-9]{1,2}-|\.[0-9]{1,2}\.)[0-9]{2,4}(?![0-9])"
+FRACTION = "[0-9]*[½⅓⅔¼¾⅛]"
 _LIST = "[0-9]+(?:,[0-9]+){2,}"
-_JOINT = r"[-–—/:x×*+=]"
-_STAYS = re.compile(f"{_ANY_DATE}|{_LIST}")
+JOINT = r"[-–—/:x×*+=]"
+STAYS = re.compile(f"{ANY_DATE}|{_LIST}")
 
 FRENCH: Final = (
     Rule("date", _unnamed(_FRENCH_DATE), _date),
-    Rule("round", rf"{_BEFORE}(?:24{SPACE}?[hH]{SPACE}?/{SPACE}?24|7{SPACE}?[jJ]{SPACE}?/{SPACE}?7)(?!\w)", _as_it_is),
+    Rule("round", rf"{_BEFORE}(?:24{SPACE}?[hH]{SPACE}?/{SPACE}?24|7{SPACE}?[jJ]{SPACE}?/{SPACE}?7)(?!\w)", as_it_is),
     Rule("time", _unnamed(_FRENCH_TIME), _time),
     Rule("money", _unnamed(_FRENCH_MONEY), _money),
-    Rule("percent", rf"{_BEFORE}{_SIGN}{_RANGE}{SPACE}?[%‰](?!\w)", _percent),
+    Rule("percent", rf"{_BEFORE}{SIGN}{_RANGE}{SPACE}?[%‰](?!\w)", _percent),
     Rule("ordinal", rf"{_BEFORE}[0-9]+(?:ers?|[eè]?res?|e|i?[eè]mes?|ndes?|nds?|des?)(?!\w)", _ordinal),
     Rule("century", rf"(?<!\w)[IVXL]+(?:e|[eè]me)(?!\w)(?={SPACE}si[eè]cle)", _century),
     Rule("measure", _unnamed(_FRENCH_MEASURE), _measure),
 )
 FRENCH_PLAIN: Final = Rule(
     "plain",
-    rf"{_ANY_DATE}|{_FRACTION}|{_LIST}|{_SIGN}{_NUMBER}(?:{_JOINT}{_NUMBER})*|[0-9]+|[\u00b2\u00b3\u00b9]+",
+    rf"{ANY_DATE}|{FRACTION}|{_LIST}|{SIGN}{_NUMBER}(?:{JOINT}{_NUMBER})*|[0-9]+|[\u00b2\u00b3\u00b9]+",
     _plain,
 )
 ENGLISH: Final = (
-    Rule("date", _unnamed(_ENGLISH_DATE), _as_it_is),
-    Rule("time", _unnamed(_ENGLISH_TIME), _as_it_is),
+    Rule("date", _unnamed(ENGLISH_DATE), as_it_is),
+    Rule("time", _unnamed(ENGLISH_TIME), as_it_is),
     Rule(
         "money",
-        rf"-?(?:US|CA)?[€$£¥]{_ENGLISH_NUMBER}(?:-{_ENGLISH_NUMBER})?(?:bn|[kM])?(?:/(?:h|kg|g|l|L|m²|km|kWh|t)\b)?(?!\w)"
+        rf"-?(?:US|CA)?[€$£¥]{ENGLISH_NUMBER}(?:-{ENGLISH_NUMBER})?(?:bn|[kM])?(?:/(?:h|kg|g|l|L|m²|km|kWh|t)\b)?(?!\w)"
         rf"|{_BEFORE}{_ENGLISH_RANGE} ?(?:{_CURRENCIES})(?!\w)",
-        _as_it_is,
+        as_it_is,
     ),
-    Rule("percent", rf"{_BEFORE}{_SIGN}{_ENGLISH_RANGE}(?: ?[%‰]| per ?cent)(?!\w)", _as_it_is),
-    Rule("ordinal", rf"{_BEFORE}[0-9]+(?:st|nd|rd|th)(?!\w)", _as_it_is),
-    Rule("decade", rf"{_BEFORE}[0-9]{{2,4}}(?='?s(?!\w))", _as_it_is),
-    Rule("measure", rf"{_BEFORE}{_SIGN}{_ENGLISH_RANGE} ?(?:{_UNITS})(?![\w²³-]|['’]\w)", _as_it_is),
+    Rule("percent", rf"{_BEFORE}{SIGN}{_ENGLISH_RANGE}(?: ?[%‰]| per ?cent)(?!\w)", as_it_is),
+    Rule("ordinal", rf"{_BEFORE}[0-9]+(?:st|nd|rd|th)(?!\w)", as_it_is),
+    Rule("decade", rf"{_BEFORE}[0-9]{{2,4}}(?='?s(?!\w))", as_it_is),
+    Rule("measure", rf"{_BEFORE}{SIGN}{_ENGLISH_RANGE} ?(?:{_UNITS})(?![\w²³-]|['’]\w)", as_it_is),
 )
 ENGLISH_BEGINS: Final = rf"\b(?:{_ENGLISH_MONTH}|[Tt]he)(?: the)? [0-9]"  # a date, before its digits
 ENGLISH_PLAIN: Final = Rule(
-    "plain", rf"{_ANY_DATE}|{_FRACTION}|{_SIGN}{_ENGLISH_NUMBER}(?:{_JOINT}{_ENGLISH_NUMBER})*|[0-9]+", _as_it_is
+    "plain", rf"{ANY_DATE}|{FRACTION}|{SIGN}{ENGLISH_NUMBER}(?:{JOINT}{ENGLISH_NUMBER})*|[0-9]+", as_it_is
 )

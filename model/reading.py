@@ -1,9 +1,13 @@
-"""Reading: a French text on its way to the network: sentences, spelled right, with slots for what is carried over."""
+"""Reading: a text on its way to the network: sentences, spelled right, with slots for what is carried over.
+
+What of that is done depends on the source language: French has a lexicon, so its texts are spelled right and their
+names found; of others the sentences, numbers and what is carried over are known, and the commonest words.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from model.language import is_french
+from model.language import is_french, is_written_in
 from model.lexicon import Lexicon
 from model.names import find_names
 from model.segment import Segmented, Sentence, segment
@@ -17,44 +21,47 @@ class Reading:
 
     Attributes:
         segmented: its sentences, and what stands between them.
-        french: whether it is worth translating.
+        native: whether it is in the source language, and so worth translating.
         corrected: the text with its slips mended, where there were any; else None.
     """
 
     segmented: Segmented
-    french: bool = True
+    native: bool = True
     corrected: str | None = None
 
     @property
     def sentences(self) -> tuple[Sentence, ...]:
-        """What the network reads; nothing where it isn't French."""
-        return self.segmented.sentences if self.french else ()
+        """What the network reads; nothing where it is another language."""
+        return self.segmented.sentences if self.native else ()
 
     def join(self, translations: Sequence[str]) -> str:
         """The text with the translations of ``sentences`` in their places."""
-        return self.segmented.join(translations) if self.french else ""
+        return self.segmented.join(translations) if self.native else ""
 
 
 class Reader:
     """Reads texts.
 
     Args:
-        lexicon: of French; None for a network that reads another language, whose texts are only taken apart.
+        languages: ISO 639-3 codes of source and target.
         slots: whether the network has slots; where it hasn't, it spells everything itself.
+        lexicon: of the source language, where there is one.
     """
 
-    def __init__(self, lexicon: Lexicon | None, *, slots: bool) -> None:
-        self._lexicon, self._slots = lexicon, slots
+    def __init__(self, languages: tuple[str, str], *, slots: bool, lexicon: Lexicon | None) -> None:
+        self._languages, self._slots, self._lexicon = languages, slots, lexicon
         self._speller = Speller(lexicon) if lexicon else None
 
     def read(self, text: str) -> Reading:
         """The sentences of any text."""
         if self._lexicon is None or self._speller is None:
-            return Reading(segment(text, slots=self._slots))
-        segmented = segment(text)
+            segmented = segment(text, self._languages, slots=self._slots)
+            native = is_written_in(self._languages[0], [sentence.text for sentence in segmented.sentences])
+            return Reading(segmented, native)
+        segmented = segment(text, self._languages)
         found = [sentence.text for sentence in segmented.sentences]
         if not is_french(found, self._lexicon):
-            return Reading(segmented, french=False)
+            return Reading(segmented, native=False)
         spelled = [self._speller.correct(sentence) for sentence in found]
         corrected = None
         if spelled != found:

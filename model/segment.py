@@ -7,11 +7,12 @@ of the text stays where it is (`model.layout`).
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Final
 
 from model.layout import parts
 from model.spans import MOST, Span, find, mask, restore
-from model.wordlists import MAY_END, MAY_END_BEFORE_START, OPEN, STARTS
+from model.wordlists import Ends, ends
 
 LONGEST_WORDS: Final = (
     40  # a sentence of the training text has 16 words at the 99th percentile; far past that, the model drifts
@@ -24,7 +25,6 @@ _BEFORE_POINT = re.compile(r"(?:^|[\s(«\"“'’\[/-])((?:[^\W_]+[.-]{1,2})*[^\
 _INITIALS = re.compile(r"[A-ZÀ-Ö]|(?:[^\W\d_][.-]{1,2})+[^\W\d_]")
 _NEXT = re.compile(r"\s*[«\"“(\[—–-]*\s*([^\W\d_]*)")
 _QUOTED = re.compile(r"«[^«»]*»|“[^“”]*”|\"[^\"\n]*\"(?!\w)|\([^()]*\)|\[[^\[\]]*\]")
-_PLACE_TO_CUT = re.compile(r"[,;:][\"”’»)\]]*\s|\s[-–—]\s|\s(?=(?:et|mais|ou|car|donc|puis|parce que|pour que|afin)\s)")
 _GLUED = re.compile(r"(⟦n[1-9]⟧)(?=[^\W\d_])")  # 15ans
 _TAG = re.compile(r"<[^<>]*>")
 
@@ -62,18 +62,19 @@ class Segmented:
         return "".join(parts)
 
 
-def segment(text: str, *, slots: bool = True) -> Segmented:
+def segment(text: str, languages: tuple[str, str], *, slots: bool = True) -> Segmented:
     """Splits any text; what has no letters to translate isn't a sentence and stays where it is.
 
     Args:
+        languages: ISO 639-3 codes of source and target: the one's abbreviations, both's way to write numbers.
         slots: whether the network has slots; where it hasn't, it reads and spells everything itself.
     """
     sentences: list[Sentence] = []
     between = [""]
     for kept, body in parts(text):
         between[-1] += kept
-        spans = find(body) if slots else _as_typed(find(body))
-        for start, end in _pieces(body, spans):
+        spans = find(body, *languages) if slots else _as_typed(find(body, *languages))
+        for start, end in _pieces(body, spans, languages[0]):
             before, inside, after = _peel(body, start, end, [span for span in spans if start <= span.start < end])
             between[-1] += before
             if inside is not None:
@@ -82,17 +83,17 @@ def segment(text: str, *, slots: bool = True) -> Segmented:
     return Segmented(tuple(sentences), tuple(between))
 
 
-def _pieces(body: str, spans: Sequence[Span]) -> Iterator[tuple[int, int]]:
+def _pieces(body: str, spans: Sequence[Span], language: str) -> Iterator[tuple[int, int]]:
     """Where the sentences of a body are, none too long, white space before each included."""
     start = 0
-    for end in _ends(body, spans):
-        yield from _cut(body, start, end, spans)
+    for end in _ends(body, spans, ends(language)):
+        yield from _cut(body, start, end, spans, language)
         start = end
     if start < len(body):
-        yield from _cut(body, start, len(body), spans)
+        yield from _cut(body, start, len(body), spans, language)
 
 
-def _ends(body: str, spans: Sequence[Span]) -> Iterator[int]:
+def _ends(body: str, spans: Sequence[Span], words: Ends) -> Iterator[int]:
     """Where sentences end, but for the last one."""
     whole = [(quoted.start() + 1, quoted.end() - 1) for quoted in _QUOTED.finditer(body) if _is_short(quoted[0])]
     whole += [(span.start, span.end) for span in spans]
@@ -101,7 +102,7 @@ def _ends(body: str, spans: Sequence[Span]) -> Iterator[int]:
         place = mark.start()
         if any(first <= place < last and mark.end() <= last + 1 and not _closes(mark, last) for first, last in whole):
             continue
-        if _ends_here(body, start, mark):
+        if _ends_here(body, start, mark, words):
             yield mark.end()
             start = mark.end()
 
@@ -111,7 +112,7 @@ def _closes(mark: re.Match[str], last: int) -> bool:
     return mark.end() == last + 1
 
 
-def _ends_here(body: str, start: int, mark: re.Match[str]) -> bool:
+def _ends_here(body: str, start: int, mark: re.Match[str], words: Ends) -> bool:
     """Whether a mark with a space after it ends the sentence that begins at ``start``."""
     following = _NEXT.match(body, mark.end())
     word = following[1] if following else ""
@@ -125,9 +126,9 @@ def _ends_here(body: str, start: int, mark: re.Match[str]) -> bool:
     last = before[1]
     if last.isdigit():
         return body[start : before.start(1)].strip() != ""  # "1. Ouvrez"
-    if last in OPEN:
-        return (capital and last in MAY_END) or (word in STARTS and last in MAY_END_BEFORE_START)
-    return _INITIALS.fullmatch(last) is None or word in STARTS
+    if last in words.open:
+        return (capital and last in words.may_end) or (word in words.starts and last in words.may_end_before_start)
+    return _INITIALS.fullmatch(last) is None or word in words.starts
 
 
 def _is_short(text: str) -> bool:
@@ -149,13 +150,21 @@ def _fits(body: str, start: int, end: int, spans: Sequence[Span]) -> bool:
     )
 
 
-def _cut(body: str, start: int, end: int, spans: Sequence[Span]) -> Iterator[tuple[int, int]]:
+@cache
+def _place_to_cut(language: str) -> re.Pattern[str]:
+    """Where a sentence that is too long can be cut: after a comma or the like, before a word that joins."""
+    joins = "|".join(ends(language).joins)
+    before = rf"|\s(?=(?:{joins})\s)" if joins else ""
+    return re.compile(rf"[,;:][\"”’»)\]]*\s|\s[-–—]\s{before}")
+
+
+def _cut(body: str, start: int, end: int, spans: Sequence[Span], language: str) -> Iterator[tuple[int, int]]:
     """A sentence, cut where it is too long: after a comma or the like in the later half, else between words."""
     while not _fits(body, start, end, spans):
         far = _farthest(body, start, end, spans)
         free = [
             place.end()
-            for place in _PLACE_TO_CUT.finditer(body, start, far)
+            for place in _place_to_cut(language).finditer(body, start, far)
             if place.start() > (start + far) // 2 and not _inside(place.end(), spans)
         ]
         if free:
@@ -190,7 +199,7 @@ def _inside(place: int, spans: Sequence[Span]) -> Span | None:
 def _peel(body: str, start: int, end: int, spans: Sequence[Span]) -> tuple[str, Sentence | None, str]:
     """What stays before a piece, its sentence, what stays after it: white space, emoji and tags at its edges.
 
-    A piece without letters of its own is no sentence: it stays, its numbers as in English.
+    A piece without letters of its own is no sentence: it stays, its numbers as the target language writes them.
     """
     text = body[start:end]
     inner = [_moved(span, start) for span in spans]

@@ -1,6 +1,6 @@
-"""Spans: what a translation carries over instead of translating it, found by rule in French or English text.
+"""Spans: what a translation carries over instead of translating it, found by rule.
 
-    n   numbers, prices, times, dates, ordinals, measures: rewritten from French to English typography, digits in order
+    n   numbers, prices, times, dates, ordinals, measures: in the target language's typography, digits in order
     x   links, addresses, placeholders, tags, codes, phone numbers, emoji: the same in every language, byte for byte
 
 In the sentence that the network reads, each stands as a slot, ``⟦n1⟧`` or ``⟦x1⟧``, numbered by kind from 1:
@@ -13,10 +13,12 @@ In the sentence that the network reads, each stands as a slot, ``⟦n1⟧`` or `
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 from model.carried import AFTER_NUMBERS, BEFORE_NUMBERS, BEGINS, IN_PLAIN, PLAIN
-from model.numbers import ENGLISH, ENGLISH_BEGINS, ENGLISH_PLAIN, FRENCH, FRENCH_PLAIN, Rule, value
+from model.numbers import Rule, value
+from model.typography import typography
 
 MOST: Final = {"n": 9, "x": 6, "p": 6}  # slots of each kind that a sentence can hold
 
@@ -40,15 +42,16 @@ class Span:
     target: str
 
 
-def find(text: str, language: str = "fra") -> list[Span]:
+def find(text: str, language: str, target: str) -> list[Span]:
     """The spans of a raw line, in order; none overlaps another.
 
     Args:
-        language: ``fra`` or ``eng``, the typography of its numbers; English ones stay as they are.
+        language: ISO 639-3 code; how the line's numbers are written.
+        target: how the translation's are.
     """
     if _PLAIN.fullmatch(text) is not None and _IN_PLAIN.search(text) is None:
         return []
-    begins, pattern, rules = _SCANNERS[language]
+    begins, pattern, rules = _scanner(language, target)
     found: list[Span] = []
     at = 0
     while (sign := begins.search(text, at)) is not None:
@@ -77,15 +80,16 @@ def _span(match: re.Match[str], rules: Mapping[str, Rule]) -> Span | None:
 
 
 def canonical(span: Span) -> str:
-    """What a span says, however it is written: the same for ``7,50 €`` in French and ``€7.50`` in English."""
+    """What a span says that was found with English as target, however it is written: the same for ``7,50 €`` in French
+    and ``€7.50`` in English."""
     return value(span.target) if span.kind == "n" else span.text
 
 
-def mask(text: str, spans: Iterable[Span] | None = None) -> tuple[str, list[Span]]:
+def mask(text: str, spans: Iterable[Span]) -> tuple[str, list[Span]]:
     """The text with slots for its spans, and the spans that have one: at most ``MOST`` of each kind, the first."""
     counts = dict.fromkeys(MOST, 0)
     parts, kept, at = [], [], 0
-    for span in find(text) if spans is None else spans:
+    for span in spans:
         if counts[span.kind] == MOST[span.kind]:
             continue
         counts[span.kind] += 1
@@ -120,18 +124,19 @@ def _trimmed(name: str, match: re.Match[str]) -> int:
     return match.start() + len(found)
 
 
-def _scanner(
-    begins: str, marked: Sequence[Rule], plain: Rule
-) -> tuple[re.Pattern[str], re.Pattern[str], dict[str, Rule]]:
+@cache
+def _scanner(language: str, target: str) -> tuple[re.Pattern[str], re.Pattern[str], dict[str, Rule]]:
     """Where a span may begin, one pattern of all, and the rules of its named parts that are numbers."""
-    parts = [*BEFORE_NUMBERS.items(), *((rule.name, rule.pattern) for rule in marked), *AFTER_NUMBERS.items()]
-    parts.append((plain.name, plain.pattern))
+    numbers = typography(language, target)
+    parts = [
+        *BEFORE_NUMBERS.items(),
+        *((rule.name, rule.pattern) for rule in numbers.marked),
+        *AFTER_NUMBERS.items(),
+        (numbers.plain.name, numbers.plain.pattern),
+    ]
     pattern = re.compile("|".join(f"(?P<{name}>{part})" for name, part in parts))
-    return re.compile(begins), pattern, {rule.name: rule for rule in (*marked, plain)}
+    begins = f"{numbers.begins}|{BEGINS}" if numbers.begins else BEGINS
+    return re.compile(begins), pattern, {rule.name: rule for rule in (*numbers.marked, numbers.plain)}
 
 
 _PLAIN, _IN_PLAIN = re.compile(f"[{PLAIN}]*"), re.compile(IN_PLAIN)
-_SCANNERS = {
-    "fra": _scanner(BEGINS, FRENCH, FRENCH_PLAIN),
-    "eng": _scanner(rf"{ENGLISH_BEGINS}|{BEGINS}", ENGLISH, ENGLISH_PLAIN),
-}

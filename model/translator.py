@@ -14,6 +14,7 @@ from model.checkpoint import Checkpoint, Vocabularies, load_checkpoint
 from model.contract import Search, Unreadable, Vocabulary
 from model.errors import GoldenMismatch
 from model.folder import NETWORK
+from model.language import english_name
 from model.lexicon import Lexicon
 from model.reading import Reader
 from model.repetition import without_repetition
@@ -28,8 +29,8 @@ class Translation:
 
     Attributes:
         text: the translation; empty where there is an error.
-        error: why there is none, else None: ``empty``, ``no-letters``, ``unknown-script``, ``not-french``,
-            ``unreadable`` or ``too-long``.
+        error: why there is none, else None: ``empty``, ``no-letters``, ``unknown-script``, ``unreadable``,
+            ``too-long``, or ``not-french`` and the like, by the source language's English name.
         corrected: the text that was translated, where a slip in the one that came was mended.
         score: share of such translations that are good, 0 to 1, by the checkpoint's calibration; None without one,
             and where the network wasn't asked.
@@ -67,6 +68,7 @@ class Translator:
         version: the model version, ``unreleased`` for a checkpoint that no artifact was made of.
         architecture: the architecture hash, in hexadecimal.
         example: a sentence that can be translated.
+        source, target: ISO 639-3 codes of the languages.
         path: which search serves: ``fast``, ``own`` or ``plain``.
         goldens: the sentences of the self-test.
         scores: whether translations have a score.
@@ -75,11 +77,16 @@ class Translator:
     def __init__(self, checkpoint: Checkpoint, *, beam: int = BEAM) -> None:
         self._vocabularies, self._pads = checkpoint.vocabularies, checkpoint.model.pads
         self._search, self.path = find(checkpoint, beam)
-        french = checkpoint.model.source == "fra"  # other languages have no lexicon yet
-        self._reader = Reader(Lexicon.load() if french else None, slots=bool(slots(checkpoint.vocabularies[0])))
+        model = checkpoint.model
+        self._reader = Reader(
+            (model.source, model.target),
+            slots=bool(slots(checkpoint.vocabularies[0])),
+            lexicon=Lexicon.load() if model.source == Lexicon.LANGUAGE else None,
+        )
+        self._foreign = f"not-{english_name(model.source)}"
         self.version = checkpoint.manifest.version or "unreleased"
         self.architecture = checkpoint.manifest.architecture
-        self.example = checkpoint.model.example
+        self.example, self.source, self.target = model.example, model.source, model.target
         self.goldens = checkpoint.goldens
         given = checkpoint.manifest.calibration
         self._calibration = Calibration(**given) if given else None
@@ -110,7 +117,7 @@ class Translator:
         for reading, refused in zip(readings, errors, strict=True):
             parts = [next(translated) for _ in reading.sentences]
             read = [part for part in parts if part is not None]
-            error = refused or (None if reading.french else "not-french")
+            error = refused or (None if reading.native else self._foreign)
             if error is None and len(read) < len(parts):
                 error = "unreadable"
             if error is None:

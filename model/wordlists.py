@@ -1,5 +1,10 @@
-"""Words that other modules know by themselves, written by hand: abbreviations, habits, neighbours."""
+"""Words that other modules know by themselves, written by hand: abbreviations, habits, neighbours.
 
+What is said of one language is found by its ISO 639-3 code; a language that isn't here has none of it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 
@@ -7,34 +12,83 @@ def _words(*lines: str) -> frozenset[str]:
     return frozenset(word for line in lines for word in line.split())
 
 
-# Abbreviations that something follows: M. Dupont, p. 12, tél. 06.
-OPEN: Final = _words(
-    "M MM Mr Mrs Ms Mme Mmes Mlle Mlles Dr Drs Pr Prof Me Mes Mgr Sr St Ste Sts Vve Gal Cdt Lt Cap Col Sgt Adj Cie",
-    "Sté Ets p pp pg cf Cf ex Ex env Env av Av bd Bd bld boul pl Pl rte imp all fbg apt app appt bât Bât bat Bat",
-    "esc n no No N° n° num vol art Art fig Fig chap Chap al par tab éq sect ann tél Tél tel Tel port fax réf Réf",
-    "ref Ref dépt adr dir resp ed éd coll trad max min approx hab int ext cad càd vs c-à-d c.-à-d p.ex i.e e.g Inc",
-    "Ltd Corp Co op cit loc suiv qq qqn qqch aj prép auj lun mer jeu ven sam dim janv févr fév fevr avr juil sept",
-    "oct nov déc dec apr anc nb Nb NB ps Ps PS hon inéd ill sup inf syn etc",
-)
+@dataclass(frozen=True)
+class Ends:
+    """Which words say where a sentence of a language ends, and where it can be cut.
 
-# Those that may end a sentence before any capital.
-MAY_END: Final = _words(
-    "etc suiv cit hab inf sup ill nov déc dec oct sept juil avr janv févr fevr fév",
-)
+    Attributes:
+        open: abbreviations that something follows: M. Dupont, p. 12, tél. 06.
+        may_end: those that may end a sentence before any capital.
+        may_end_before_start: those that may end a sentence before a word that begins sentences.
+        starts: words that begin a sentence and no name: "la vitamine C. Elle", but "Henry C. Martin".
+        joins: words before which a sentence that is too long is cut.
+    """
 
-# Those that may end a sentence before a word that begins sentences.
-MAY_END_BEFORE_START: Final = _words(
-    "ex Co Inc Ltd Corp min max ext int app appt dim sam ven jeu mer lun par pl all col",
-)
+    open: frozenset[str]
+    may_end: frozenset[str]
+    may_end_before_start: frozenset[str]
+    starts: frozenset[str]
+    joins: tuple[str, ...] = ()
 
-# Words that begin a sentence and no name: "la vitamine C. Elle", but "Henry C. Martin".
-STARTS: Final = _words(
-    "Il Elle Ils Elles Je J Tu T Nous Vous On Le La Les L Un Une Des Ce C Cela Ça Ceci Cet Cette Ces Mon Ma Mes",
-    "Ton Ta Tes Son Sa Ses Notre Nos Votre Vos Leur Leurs Et Mais Ou Où Donc Or Ni Car Si S Quand Comme Que Qu Qui",
-    "Quoi Dans En Pour Par Avec Sans Sur Sous Chez À A De D Du Au Aux Ne N Pas Alors Puis Ensuite Enfin Merci Oui",
-    "Non Bonjour Voici Voilà Y Tout Tous Toute Toutes Aucun Chaque Comment Pourquoi Combien Est Quel Quelle Après",
-    "Avant Depuis Pendant Veuillez Lorsque Plus Très Ici Là Personne Rien",
+
+_FRENCH_ENDS = Ends(
+    open=_words(
+        "M MM Mr Mrs Ms Mme Mmes Mlle Mlles Dr Drs Pr Prof Me Mes Mgr Sr St Ste Sts Vve Gal Cdt Lt Cap Col Sgt Adj Cie",
+        "Sté Ets p pp pg cf Cf ex Ex env Env av Av bd Bd bld boul pl Pl rte imp all fbg apt app appt bât Bât bat Bat",
+        "esc n no No N° n° num vol art Art fig Fig chap Chap al par tab éq sect ann tél Tél tel Tel port fax réf Réf",
+        "ref Ref dépt adr dir resp ed éd coll trad max min approx hab int ext cad càd vs c-à-d c.-à-d p.ex i.e e.g Inc",
+        "Ltd Corp Co op cit loc suiv qq qqn qqch aj prép auj lun mer jeu ven sam dim janv févr fév fevr avr juil sept",
+        "oct nov déc dec apr anc nb Nb NB ps Ps PS hon inéd ill sup inf syn etc",
+    ),
+    may_end=_words(
+        "etc suiv cit hab inf sup ill nov déc dec oct sept juil avr janv févr fevr fév",
+    ),
+    may_end_before_start=_words(
+        "ex Co Inc Ltd Corp min max ext int app appt dim sam ven jeu mer lun par pl all col",
+    ),
+    starts=_words(
+        "Il Elle Ils Elles Je J Tu T Nous Vous On Le La Les L Un Une Des Ce C Cela Ça Ceci Cet Cette Ces Mon Ma Mes",
+        "Ton Ta Tes Son Sa Ses Notre Nos Votre Vos Leur Leurs Et Mais Ou Où Donc Or Ni Car Si S Quand Comme Que Qu Qui",
+        "Quoi Dans En Pour Par Avec Sans Sur Sous Chez À A De D Du Au Aux Ne N Pas Alors Puis Ensuite Enfin Merci Oui",
+        "Non Bonjour Voici Voilà Y Tout Tous Toute Toutes Aucun Chaque Comment Pourquoi Combien Est Quel Quelle Après",
+        "Avant Depuis Pendant Veuillez Lorsque Plus Très Ici Là Personne Rien",
+    ),
+    joins=("et", "mais", "ou", "car", "donc", "puis", "parce que", "pour que", "afin"),
 )
+_ENGLISH_ENDS = Ends(
+    open=_words(
+        "Mr Mrs Ms Mx Dr Drs Prof Rev Sr Jr St Ste Gen Col Maj Capt Cpt Lt Sgt Cpl Adm Cmdr Gov Sen Rep Pres Hon Esq",
+        "Messrs Mt Ft Pt Ave Av Blvd Rd Ln Hwy Rte Sq Apt apt Bldg p pp pg vol Vol chap fig Figs No Nos Art para Ed",
+        "eds trans vs v cf Cf e.g i.e viz al ca c approx est max min avg dept Dept Univ Assn Assoc Inc Ltd Corp Co",
+        "Bros LLC Pty Plc tel Tel Ext ext fax Attn attn Mon Tue Tues Wed Thu Thur Thurs Fri Jan Feb Mar Apr Jun Jul",
+        "Aug Sep Sept Oct Nov Dec oz lb lbs ft yd hr hrs mins ref Ref encl enc P.S PS n.b N.B nb NB a.m p.m A.M P.M",
+        "U.S U.K U.N E.U B.C A.D Ph.D D.C L.A N.Y etc",
+    ),
+    may_end=_words("etc"),
+    may_end_before_start=_words(
+        "a.m p.m A.M P.M U.S U.K U.N E.U B.C A.D Ph.D D.C L.A N.Y Inc Ltd Corp Co Jr Sr max min mins ext ft lb lbs oz",
+        "hr hrs al Mon Tue Wed Thu Fri Jan Feb Mar Apr Jun Jul Aug Sep Sept Oct Nov Dec Ave Rd St No",
+    ),
+    starts=_words(
+        "I He She It We You They The A An This That These Those There Here My Your His Her Its Our Their And But Or",
+        "So If When While As Because Since Before After Then Now Later Soon Yes No Not Never What Who Why How Where",
+        "Which Whose Is Are Was Were Do Does Did Have Has Had Can Could Will Would Shall Should May Might Must Let",
+        "Please Thanks Thank Hello Hi In On At By For From To With Without Of Some Any Every Each All Both Many Most",
+        "Nobody Somebody Someone Everyone Everybody Nothing Something Everything Don't Doesn't Didn't I'm I'll I've",
+        "It's He's She's We're They're You're That's Let's There's What's However Also Only Even Just",
+    ),
+    joins=("and", "but", "or", "because", "so that", "then", "which", "although"),
+)
+_OTHER_ENDS = Ends(
+    _words("Dr Prof Mr p pp vol ca cf etc Inc Ltd Co tel Tel"), _words("etc"), _words("Inc Ltd Co"), _words("")
+)
+_ENDS = {"fra": _FRENCH_ENDS, "eng": _ENGLISH_ENDS}
+
+
+def ends(language: str) -> Ends:
+    """Of a language; of one that isn't known here, what most have."""
+    return _ENDS.get(language, _OTHER_ENDS)
+
 
 # Abbreviations of short messages.
 SHORT: Final = _words(
@@ -49,39 +103,79 @@ COMMON: Final = _words(
     "ses tes ton ta no do",
 )
 
-# Common words of other languages.
-ELSEWHERE: Final = _words(
-    # deu
-    "der die das und ist nicht ich du er sie wir ihr ein eine einen einem den dem mit auf für von zu im am auch",
-    "wie aber oder wenn kann mein meine dein sein wann kommt endlich bitte danke heute morgen wo warum noch schon",
-    "sehr gut guten bin bist sind war haben hat habe nach bei aus über nur mir mich dir dich uns können muss gibt",
-    "hier dass",
-    # spa
-    "el los las un una unos y que no es está están estoy por para con su sus mi mis tu del al lo pero como más muy",
-    "donde dónde cuándo cómo qué quién cuál gracias hola buenos días favor yo tú él ella nosotros ellos tengo",
-    "tiene hay ser estar todo esta este esto eso también cuando porque sin sobre hasta desde ya sí aquí señor",
-    # ita
-    "il lo gli una di che non è sono per con del della dei delle nel nella alla al dal sul mi ti ci questo questa",
-    "quello come quando dove perché anche più ma grazie ciao buongiorno io tu lui lei noi voi loro ho hai ha",
-    "abbiamo vorrei posso molto bene oggi domani",
-    # por
-    "o os as um uma de que não é são está com para por do da dos das no na nos nas ao em eu você ele ela nós eles",
-    "meu minha seu sua mas como quando onde porque também mais muito obrigado obrigada bom dia favor tenho tem foi",
-    "ser isso este esta aqui já sim",
-    # nld
-    "de het een en van ik je hij zij wij niet is dat dit die met op voor te aan er maar om ook als bij nog naar",
-    "uit dan wat hoe waar waarom wanneer heb hebt heeft ben bent zijn was kan moet wil mijn jouw goed dank bedankt",
-    "graag vandaag morgen geen meer",
-    # eng
-    "me on or as no us the a an and is are was were i you he she it we they my your his her our their this that these",
-    "those of to in on for with at by from not do does did have has had will would can could should please thanks",
-    "thank hello what when where why how who which",
-    # pol
-    "nie jest się na do że to w z i jak co gdzie kiedy dlaczego proszę dziękuję dzień dobry mój moja jestem mam",
-    "czy tak",
-    # tur
-    "bir ve bu ne için çok ben sen nasıl nerede değil var yok teşekkürler merhaba evet hayır",
-)
+# The commonest words of other languages.
+_COMMON_ELSEWHERE: Final = {
+    "deu": _words(
+        "der die das und ist nicht ich du er sie wir ihr ein eine einen einem den dem mit auf für von zu im am auch",
+        "wie aber oder wenn kann mein meine dein sein wann kommt endlich bitte danke heute morgen wo warum noch schon",
+        "sehr gut guten bin bist sind war haben hat habe nach bei aus über nur mir mich dir dich uns können muss gibt",
+        "hier dass",
+    ),
+    "spa": _words(
+        "el los las un una unos y que no es está están estoy por para con su sus mi mis tu del al lo pero como más muy",
+        "donde dónde cuándo cómo qué quién cuál gracias hola buenos días favor yo tú él ella nosotros ellos tengo",
+        "tiene hay ser estar todo esta este esto eso también cuando porque sin sobre hasta desde ya sí aquí señor",
+    ),
+    "ita": _words(
+        "il lo gli una di che non è sono per con del della dei delle nel nella alla al dal sul mi ti ci questo questa",
+        "quello come quando dove perché anche più ma grazie ciao buongiorno io tu lui lei noi voi loro ho hai ha",
+        "abbiamo vorrei posso molto bene oggi domani",
+    ),
+    "por": _words(
+        "o os as um uma de que não é são está com para por do da dos das no na nos nas ao em eu você ele ela nós eles",
+        "meu minha seu sua mas como quando onde porque também mais muito obrigado obrigada bom dia favor tenho tem foi",
+        "ser isso este esta aqui já sim",
+    ),
+    "nld": _words(
+        "de het een en van ik je hij zij wij niet is dat dit die met op voor te aan er maar om ook als bij nog naar",
+        "uit dan wat hoe waar waarom wanneer heb hebt heeft ben bent zijn was kan moet wil mijn jouw goed dank bedankt",
+        "graag vandaag morgen geen meer",
+    ),
+    "eng": _words(
+        "me on or as no us the a an and is are was were i you he she it we they my your his her our their this that",
+        "these those of to in on for with at by from not do does did have has had will would can could should",
+        "please thanks thank hello what when where why how who which",
+    ),
+    "pol": _words(
+        "nie jest się na do że to w z i jak co gdzie kiedy dlaczego proszę dziękuję dzień dobry mój moja jestem mam",
+        "czy tak",
+    ),
+    "tur": _words(
+        "bir ve bu ne için çok ben sen nasıl nerede değil var yok teşekkürler merhaba evet hayır",
+    ),
+}
+ELSEWHERE: Final = frozenset[str]().union(*_COMMON_ELSEWHERE.values())
+
+# The commonest words by language, enough to tell a text of one from a text of another.
+COMMON_IN: Final[Mapping[str, frozenset[str]]] = {
+    **_COMMON_ELSEWHERE,
+    "fra": COMMON,
+    "eng": _COMMON_ELSEWHERE["eng"]
+    | _words(
+        "i'm i've i'll i'd it's he's she's we're they're you're that's don't doesn't didn't can't won't isn't",
+        "aren't wasn't let's there's what's but if so then than there here be been being am out up off over into",
+        "about all some any yes just know think like want go get got say said tell see look need must one two time",
+        "let him them me its because after before again never always very too more most much many now new good well",
+        "back come came make made take give every each other only own same such both few no nor also around down",
+        "through under while hi hey ok okay sorry maybe today tomorrow yesterday tonight",
+    ),
+}
+
+# What a language is called in English, in lower case.
+# fmt: off
+NAMES: Final = {
+    "fra": "french", "eng": "english", "deu": "german", "spa": "spanish", "ita": "italian", "por": "portuguese",
+    "nld": "dutch", "pol": "polish", "tur": "turkish", "afr": "afrikaans", "ara": "arabic", "bul": "bulgarian",
+    "cat": "catalan", "ces": "czech", "cym": "welsh", "dan": "danish", "ell": "greek", "epo": "esperanto",
+    "est": "estonian", "eus": "basque", "fas": "persian", "fin": "finnish", "gle": "irish", "glg": "galician",
+    "heb": "hebrew", "hin": "hindi", "hrv": "croatian", "hun": "hungarian", "hye": "armenian", "ind": "indonesian",
+    "isl": "icelandic", "jpn": "japanese", "kat": "georgian", "kor": "korean", "lat": "latin", "lav": "latvian",
+    "lit": "lithuanian", "mkd": "macedonian", "nob": "norwegian", "nor": "norwegian", "ron": "romanian",
+    "rus": "russian", "slk": "slovak", "slv": "slovene", "sqi": "albanian", "srp": "serbian", "swa": "swahili",
+    "swe": "swedish", "tam": "tamil", "tha": "thai", "ukr": "ukrainian", "urd": "urdu", "vie": "vietnamese",
+    "zho": "chinese",
+}
+# fmt: on
 
 # Acronyms and places that have another name in English, and are rare in what the lexicon was made of.
 TRANSLATED: Final = _words(

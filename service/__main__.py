@@ -117,8 +117,11 @@ def serve(settings: "Settings", stop: Stop) -> int:
         settings,
         translate=translator.translate,
         **identity,
+        example=translator.example,
         vitals=vitals,
-        metrics=Prometheus(settings.metrics_port, **identity) if settings.metrics_port else NoMetrics(),
+        metrics=Prometheus(settings.metrics_port, **identity, source=translator.source, target=translator.target)
+        if settings.metrics_port
+        else NoMetrics(),
         stop_file=stop.file,
     ).run()
 

@@ -80,6 +80,7 @@ class Consumer:
     Args:
         translate: texts to translations, in order; called in the inference thread.
         version, architecture: of the model; every reply names them.
+        example: a sentence that it can translate.
         stop_file: a file descriptor that becomes readable when the service is to stop.
 
     Raises:
@@ -93,12 +94,13 @@ class Consumer:
         translate: Callable[[list[str]], Sequence[Translation]],
         version: str,
         architecture: str,
+        example: str,
         vitals: Vitals,
         metrics: Metrics,
         stop_file: int,
     ) -> None:
         self._settings = settings
-        self._replies = Replies(version, architecture)
+        self._replies = Replies(version, architecture, example)
         self._vitals = vitals
         self._metrics = metrics
         self._ledger = Ledger(most_scattered=settings.in_hand // 2)

@@ -17,7 +17,6 @@ from service.deadline import HEADER as DEADLINE
 from service.deadline import deadline_of
 from service.trace import trace_of
 
-FALLBACK = "Could not translate. Try 'Je vais dormir.'"
 TRANSIENT, PERSISTENT = 1, 2  # AMQP's delivery modes
 MOST_ATTEMPTS = 5  # so many deliveries of one message may end with the process
 DIRECT_REPLY_TO = "amq.rabbitmq.reply-to"  # of the pseudo-queue; the broker appends who asked
@@ -127,10 +126,15 @@ class Message:
 
 
 class Replies:
-    """Writes what a client gets; each reply says who answered."""
+    """Writes what a client gets; each reply says who answered.
 
-    def __init__(self, version: str, architecture: str) -> None:
+    Args:
+        example: a sentence that can be translated, for the reply to what can't.
+    """
+
+    def __init__(self, version: str, architecture: str, example: str) -> None:
         self._who = {"x-model-version": version, "x-architecture": architecture}
+        self._fallback = f"Could not translate. Try '{example}'"
 
     def translation(
         self, delivery: Delivery, text: str, corrected: str | None = None, *, score: float | None = None
@@ -148,7 +152,7 @@ class Replies:
 
     def fallback(self, delivery: Delivery, reason: str, *, score: float | None = None) -> Message:
         """The reply to what wasn't translated, ``reason`` in its header ``x-error``."""
-        return _reply(delivery, NO_TRANSLATION, FALLBACK, self._who | {"x-error": reason} | _scored(score))
+        return _reply(delivery, NO_TRANSLATION, self._fallback, self._who | {"x-error": reason} | _scored(score))
 
     def quarantined(self, erroneous: Erroneous, queue: str, received_at: datetime) -> Message:
         """The copy of an erroneous message for the quarantine queue, less what would bite there."""

@@ -65,7 +65,7 @@ class Prometheus:
         SettingsError: the port can't be listened on.
     """
 
-    def __init__(self, port: int, version: str, architecture: str) -> None:
+    def __init__(self, port: int, version: str, architecture: str, source: str, target: str) -> None:
         # 0.1 s, which a service without a port doesn't pay
         from prometheus_client import (  # noqa: PLC0415
             REGISTRY,
@@ -105,7 +105,9 @@ class Prometheus:
         ).labels(version)
         self._quarantined = Counter("quarantined_messages", "Messages put into quarantine", **ours)
         self._blocked = Gauge("connection_blocked", "1 while the broker doesn't read from us", **ours)
-        Info("model", "Which model answers", **ours).info({"version": version, "architecture": architecture})
+        Info("model", "Which model answers", **ours).info(
+            {"version": version, "architecture": architecture, "source": source, "target": target}
+        )
         REGISTRY.register(registry)
         REGISTRY.register(_WithoutPrefix(registry))
         try:

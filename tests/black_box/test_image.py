@@ -40,6 +40,7 @@ model/segment.py
 model/spans.py
 model/spelling.py
 model/translator.py
+model/typography.py
 model/url.py
 model/wordlists.py
 service/__init__.py

@@ -238,7 +238,9 @@ def test_metrics_are_served_where_a_port_is_given(start: Start, client: Client) 
     assert found["dragoman_quarantined_messages_total"] == 1
     assert found["dragoman_redelivered_messages_total"] == 0
     assert found["dragoman_connection_blocked"] == 0
-    assert found[f'dragoman_model_info{{architecture="{"0123abcd" * 8}",version="9.8.7"}}'] == 1
+    assert (
+        found[f'dragoman_model_info{{architecture="{"0123abcd" * 8}",source="fra",target="eng",version="9.8.7"}}'] == 1
+    )
     deprecated = {name: value for name, value in found.items() if f"dragoman_{name}" in found}
     assert {re.split(r"_total|_info|_bucket|_sum|_count|_created|{", name)[0] for name in deprecated} == WITHOUT_PREFIX
     assert deprecated == {name: found[f"dragoman_{name}"] for name in deprecated}

@@ -148,3 +148,16 @@ def test_the_version_is_part_of_the_identity_and_weights_are_not_part_of_the_cod
 def test_outside_a_clone_the_labels_say_nothing_of_a_revision(tmp_path: Path) -> None:
     found = Source.of(tmp_path, {})
     assert (found.revision, found.urls) == ("", {})
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "description"), [("eng", "fra", "An English-to-French"), ("deu", "xyz", "A German-to-xyz")]
+)
+def test_its_title_and_description_name_its_languages(
+    make_checkpoint: Callable[..., Path], tmp_path: Path, source: str, target: str, description: str
+) -> None:
+    held = artifact.write(make_checkpoint(), Version(1, 0, 0), tmp_path / "1.0.0")
+    held = replace(held, manifest=replace(held.manifest, source=source, target=target))
+    labels = planning.plan(held, Version(1, 0, 0), runtime.decide(BASE, Recipe.read(ROOT)), SOURCE, ROOT).labels
+    assert labels["org.opencontainers.image.title"] == f"dragoman {source}-{target}"
+    assert labels["org.opencontainers.image.description"].startswith(f"{description} translation model ")

@@ -81,7 +81,7 @@ def test_what_is_rendered_differs_in_image_and_version_alone() -> None:
     (container,) = RENDERED["Deployment"]["spec"]["template"]["spec"]["containers"]
     assert container["image"] == IMAGE.pinned
     released = (ROOT / "VERSION").read_text("utf-8").strip()
-    text = json.dumps(RENDERED).replace(IMAGE.pinned, render.NAMED).replace(f'"{IMAGE.tag}"', f'"{released}"')
+    text = json.dumps(RENDERED).replace(IMAGE.pinned, render.IMAGE).replace(f'"{IMAGE.tag}"', f'"{released}"')
     assert json.loads(text) == MANIFESTS
 
 

@@ -15,7 +15,7 @@ def lexicon() -> Lexicon:
 
 @pytest.fixture(scope="module")
 def reader(lexicon: Lexicon) -> Reader:
-    return Reader(lexicon, slots=True)
+    return Reader(("fra", "eng"), slots=True, lexicon=lexicon)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_what_is_right_stays(reader: Reader, text: str) -> None:
     ],
 )
 def test_what_is_not_french_is_known(reader: Reader, text: str) -> None:
-    assert not reader.read(text).french
+    assert not reader.read(text).native
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_what_is_not_french_is_known(reader: Reader, text: str) -> None:
     ],
 )
 def test_french_gets_the_benefit_of_the_doubt(reader: Reader, text: str) -> None:
-    assert reader.read(text).french
+    assert reader.read(text).native
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,11 @@ def test_the_correction_is_the_text_that_is_translated(reader: Reader) -> None:
 
 
 def test_a_network_without_slots_reads_names_and_numbers(lexicon: Lexicon) -> None:
-    (sentence,) = Reader(lexicon, slots=False).read("Je vais formir à Kerlouan à 14h30.").segmented.sentences
+    (sentence,) = (
+        Reader(("fra", "eng"), slots=False, lexicon=lexicon)
+        .read("Je vais formir à Kerlouan à 14h30.")
+        .segmented.sentences
+    )
     assert sentence.text == "Je vais dormir à Kerlouan à 14h30."
     assert sentence.spans == ()
 
@@ -190,3 +194,48 @@ def test_every_span_has_one_slot(reader: Reader, text: str) -> None:
     reply = reading.segmented.join(replies)
     for carried in ("Kerlouan", "😀", "{n}", "https://exemple.fr", "⟦n1⟧", "a@b.fr"):
         assert reply.count(carried) == text.count(carried)
+
+
+ENGLISH = Reader(("eng", "fra"), slots=True, lexicon=None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I'm going to sleep.",
+        "Where is the nearest station?",
+        "Hat",
+        "Merci",
+        "War is hell.",
+        "Do the Parisians say « je ne sais pas » ?",
+        "Tom die Katze",
+        "unbelievable",
+        "thx, c u l8r",
+        "The war in Iraq was long.",
+        "Bin the hat, Tom.",
+    ],
+)
+def test_english_is_known_by_its_commonest_words_and_gets_the_benefit_of_the_doubt(text: str) -> None:
+    assert ENGLISH.read(text).native
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Je vais dormir, mais il est trop tard pour ça.",
+        "Où est la gare ?",
+        "Ich habe heute keine Zeit.",
+        "¿Dónde está la parada del autobús?",
+        "Waar is het station?",
+        "asdfasdf sdfghjkl",
+        "SELECT * FROM users WHERE id = 1;",
+        "def add(first, second): return first + second",
+    ],
+)
+def test_what_is_not_english_is_known_too(text: str) -> None:
+    assert not ENGLISH.read(text).native
+
+
+def test_a_language_whose_words_nobody_listed_is_never_refused() -> None:
+    reader = Reader(("fin", "swe"), slots=False, lexicon=None)
+    assert reader.read("Je ne sais pas où est la gare.").native

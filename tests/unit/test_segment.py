@@ -1,11 +1,16 @@
 """Texts of several sentences: split, translated apart, put together again. ‹…› is what is translated alone."""
 
+from functools import partial
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.segment import LONGEST_CHARACTERS, LONGEST_WORDS, segment
+from model import segment as segments
+from model.segment import LONGEST_CHARACTERS, LONGEST_WORDS
 from model.spans import SLOT
+
+segment = partial(segments.segment, languages=("fra", "eng"))
 
 CASES = {
     "one sentence": [
@@ -199,3 +204,23 @@ def test_no_sentence_is_longer_than_the_model_can_take(text: str) -> None:
     for sentence in segment(text).sentences:
         assert len(sentence.text) <= LONGEST_CHARACTERS
         assert len(sentence.text.split()) <= LONGEST_WORDS
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("Mr. Smith left. He was tired.", ["Mr. Smith left.", "He was tired."]),
+        ("I met Dr. Jones. She is nice.", ["I met Dr. Jones.", "She is nice."]),
+        ("He works for Acme Inc. They sell anvils.", ["He works for Acme Inc.", "They sell anvils."]),
+        ("Bring fruit, e.g. apples. Thanks!", ["Bring fruit, e.g. apples.", "Thanks!"]),
+        ("The answer is no. Tom left.", ["The answer is no.", "Tom left."]),
+        ("J. K. Rowling wrote it.", ["J. K. Rowling wrote it."]),
+    ],
+)
+def test_english_sentences_end_where_english_ones_do(text: str, sentences: list[str]) -> None:
+    assert [sentence.text for sentence in segments.segment(text, ("eng", "fra")).sentences] == sentences
+
+
+def test_a_language_that_nobody_described_is_taken_apart_at_its_marks() -> None:
+    found = segments.segment("Ich bin müde. Und du? Ja!", ("deu", "spa")).sentences
+    assert [sentence.text for sentence in found] == ["Ich bin müde.", "Und du?", "Ja!"]

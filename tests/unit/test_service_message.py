@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from service.deadline import deadline_of
-from service.message import FALLBACK, Delivery, Erroneous, Expired, Replies, Request, Retry, again, examine
+from service.message import Delivery, Erroneous, Expired, Replies, Request, Retry, again, examine
 
 QUEUE = "rpc_queue"
 QUARANTINE = "rpc_queue.quarantine"
-REPLIES = Replies(version="1.2.3", architecture="abc")
+REPLIES = Replies(version="1.2.3", architecture="abc", example="Je vais dormir.")
+FALLBACK = "Could not translate. Try 'Je vais dormir.'"
 WHO = {"x-model-version": "1.2.3", "x-architecture": "abc"}
 
 
@@ -347,7 +348,7 @@ def test_a_reply_is_mandatory_unless_it_goes_to_a_direct_reply_to(reply_to: str 
 
 def test_a_fallback_names_its_reason() -> None:
     reply = REPLIES.fallback(delivery(), "no-letters")
-    assert reply.body.decode() == FALLBACK == "Could not translate. Try 'Je vais dormir.'"
+    assert reply.body.decode() == FALLBACK
     assert reply.properties["headers"] == WHO | {"x-error": "no-letters"}
 
 
@@ -420,3 +421,8 @@ def test_deep_and_long_headers_are_dropped() -> None:
     assert "long" not in headers
     assert headers["x-original-headers"].startswith("dropped")
     assert headers["x-reason"] == "not-utf8"
+
+
+def test_a_fallback_shows_a_sentence_that_this_model_can_translate() -> None:
+    reply = Replies("0.1.0", "abc", "I'm going to sleep.").fallback(delivery(), "empty")
+    assert reply.body.decode() == "Could not translate. Try 'I'm going to sleep.'"

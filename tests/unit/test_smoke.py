@@ -38,7 +38,7 @@ def paced(here: Iterator[float], there: Iterator[float] | None) -> Paced:
     Paced.paces = {"private": here, "rpc_queue": there or repeat(0.0)}
     goldens = {str(number): "" for number in range(32)}
     rival = "rpc_queue" if there else None
-    return Paced(None, None, "c", "private", goldens, "1.0.0", "a", 0.0, rival)  # type: ignore[arg-type]
+    return Paced(None, None, "c", "private", goldens, "1.0.0", "a", 0.0, rival, "Je vais dormir.")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model.numbers import value
 from model.spans import canonical, find, mask, restore
+
+PAIR = ("fra", "eng")
 
 NUMBERS = [
     ("1 234,56 €", "€1,234.56"),
@@ -66,7 +69,7 @@ NUMBERS = [
 
 @pytest.mark.parametrize(("french", "english"), NUMBERS)
 def test_a_number_is_written_as_in_english(french: str, english: str) -> None:
-    assert [(span.kind, span.text, span.target) for span in find(french)] == [("n", french, english)]
+    assert [(span.kind, span.text, span.target) for span in find(french, *PAIR)] == [("n", french, english)]
 
 
 @pytest.mark.parametrize(
@@ -84,8 +87,8 @@ def test_a_number_is_written_as_in_english(french: str, english: str) -> None:
     ],
 )
 def test_the_words_around_a_number_decide_what_it_is(text: str, targets: list[str]) -> None:
-    assert [span.target for span in find(text)] == targets
-    assert {span.kind for span in find(text)} == {"n"}
+    assert [span.target for span in find(text, *PAIR)] == targets
+    assert {span.kind for span in find(text, *PAIR)} == {"n"}
 
 
 @pytest.mark.parametrize(
@@ -153,7 +156,7 @@ def test_the_words_around_a_number_decide_what_it_is(text: str, targets: list[st
 )
 def test_a_thing_that_no_language_changes_is_one_span(carried: str) -> None:
     before = "Voici "
-    spans = find(f"{before}{carried} pour vous.")
+    spans = find(f"{before}{carried} pour vous.", *PAIR)
     assert [(span.kind, span.start, span.text, span.target) for span in spans] == [("x", len(before), carried, carried)]
 
 
@@ -172,7 +175,7 @@ def test_a_thing_that_no_language_changes_is_one_span(carried: str) -> None:
     ],
 )
 def test_plain_french_has_no_span(text: str) -> None:
-    assert find(text) == []
+    assert find(text, *PAIR) == []
 
 
 @pytest.mark.parametrize(
@@ -185,7 +188,7 @@ def test_plain_french_has_no_span(text: str) -> None:
     ],
 )
 def test_a_link_ends_before_the_sentences_marks(text: str, link: str) -> None:
-    assert [span.text for span in find(text)] == [link]
+    assert [span.text for span in find(text, *PAIR)] == [link]
 
 
 @pytest.mark.parametrize(
@@ -204,7 +207,7 @@ def test_a_link_ends_before_the_sentences_marks(text: str, link: str) -> None:
     ],
 )
 def test_a_number_is_known_again_in_english(french: str, english: str) -> None:
-    (source,), (target,) = find(french), find(english, "eng")
+    (source,), (target,) = find(french, *PAIR), find(english, "eng", "eng")
     assert target.text == english
     assert canonical(source) == canonical(target)
 
@@ -219,25 +222,26 @@ def test_a_number_is_known_again_in_english(french: str, english: str) -> None:
     ],
 )
 def test_english_numbers_are_found_where_they_end(text: str, found: list[str]) -> None:
-    assert [span.text for span in find(text, "eng")] == found
+    assert [span.text for span in find(text, "eng", "eng")] == found
 
 
 def test_spans_become_slots_and_come_back() -> None:
     text = "Livré le 3 mai à 14h30 pour 7,50 € : https://exemple.fr"
-    masked, spans = mask(text)
+    masked, spans = mask(text, find(text, *PAIR))
     assert masked == "Livré le ⟦n1⟧ à ⟦n2⟧ pour ⟦n3⟧ : ⟦x1⟧"
     reply = restore("Delivered on ⟦n1⟧ at ⟦n2⟧ for ⟦n3⟧: ⟦x1⟧", spans)
     assert reply == "Delivered on May 3 at 14:30 for €7.50: https://exemple.fr"
 
 
 def test_what_a_reply_leaves_out_is_appended_once() -> None:
-    _, spans = mask("Il a 3 chiens et {n} chats")
+    text = "Il a 3 chiens et {n} chats"
+    _, spans = mask(text, find(text, *PAIR))
     assert restore("He has ⟦n1⟧ dogs and ⟦n1⟧ cats ⟦x4⟧", spans) == "He has 3 dogs and  cats  {n}"
 
 
 @given(st.text(alphabet="ab 1,2.3hH€%/-:'é⟦⟧n{}<>@#_😀\u00a0mk", max_size=60))
 def test_masked_text_with_its_spans_put_back_is_the_text(text: str) -> None:
-    spans = find(text)
+    spans = find(text, *PAIR)
     assert all(before.end <= after.start for before, after in pairwise(spans))
     assert all(text[span.start : span.end] == span.text for span in spans)
     as_they_are = [replace(span, target=span.text) for span in spans]
@@ -248,5 +252,48 @@ def test_masked_text_with_its_spans_put_back_is_the_text(text: str) -> None:
 
 @given(st.text(alphabet="ab 0123456789,.hH€%/-:'é\u00a0mkeèrt°", max_size=40))
 def test_every_digit_is_in_a_span(text: str) -> None:
-    covered = {place for span in find(text) for place in range(span.start, span.end)}
+    covered = {place for span in find(text, *PAIR) for place in range(span.start, span.end)}
     assert all(place in covered for place, character in enumerate(text) if character.isdigit())
+
+
+@pytest.mark.parametrize(
+    ("english", "french"),
+    [
+        ("€7.50", "7,50 €"),
+        ("$1,234.56", "1 234,56 $"),
+        ("US$5", "5 $ US"),
+        ("€12bn", "12 Md€"),
+        ("-£3", "-3 £"),
+        ("€15/h", "15 €/h"),
+        ("7.50 EUR", "7,50 EUR"),
+        ("2:30 p.m.", "14h30"),
+        ("9 am", "9h"),
+        ("12 am", "0h"),
+        ("14:05", "14h05"),
+        ("July 14, 1789", "14 juillet 1789"),
+        ("the 3rd of May", "3 mai"),
+        ("June 1st", "1er juin"),
+        ("35%", "35 %"),
+        ("3.5 per cent", "3,5 %"),
+        ("1st", "1er"),
+        ("22nd", "22e"),
+        ("1.2 GB", "1,2 Go"),
+        ("25 °C", "25 °C"),
+        ("1,234,567.8", "1 234 567,8"),
+        ("12/03/2024", "12/03/2024"),
+        ("3-1", "3-1"),
+    ],
+)
+def test_english_numbers_are_written_as_french_ones_and_say_the_same(english: str, french: str) -> None:
+    (span,) = find(english, "eng", "fra")
+    assert (span.text, span.target.replace("\u00a0", " ")) == (english, french)
+    (back,) = find(span.target, "fra", "eng")
+    if "bn" not in english and "/h" not in english:  # value() knows nothing of these
+        assert canonical(back) == value(english)
+
+
+@pytest.mark.parametrize("text", ["1.234,56 €", "35 %", "14:30", "-5", "12/03/2024", "1’000"])
+def test_the_numbers_of_other_languages_stay_as_they_are(text: str) -> None:
+    for span in find(f"Es sind {text} hier.", "deu", "spa"):
+        assert span.text == span.target
+        assert span.kind == "n"

@@ -29,7 +29,7 @@ Dev = dict[str, tuple[Example, ...]]
 
 @pytest.fixture(scope="module")
 def corpus() -> Mixture:
-    return mix([read_corpus(str(FIXTURES / "pairs.tsv"))], ("fra", "eng"), slots=True)
+    return mix([read_corpus(str(FIXTURES / "pairs.tsv"), ("fra", "eng"))], ("fra", "eng"), slots=True)
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from build_model import report
-from build_model.cli.options import ROOT, Json, RegistryAddress, Repository, reported
+from build_model.cli.options import ROOT, Json, Queue, RegistryAddress, Repository, reported
 from build_model.image.plan import REPOSITORY
 from build_model.operation import render
 from build_model.operation.deploy import resolve
@@ -18,6 +19,12 @@ KUBERNETES = ROOT / "deploy" / "kubernetes"
 group = typer.Typer(
     help="Write manifests that run a version by its digest.", rich_markup_mode="markdown", no_args_is_help=True
 )
+
+
+def _name(name: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,52}[a-z0-9])?", name):
+        raise typer.BadParameter(f"{name!r} is no name in Kubernetes: lower-case letters, digits and - inside.")
+    return name
 
 
 @group.callback()
@@ -41,12 +48,16 @@ def render_kubernetes(
             file_okay=False,
         ),
     ] = KUBERNETES,
+    name: Annotated[
+        str, typer.Option(metavar="NAME", help="What to call it: several models run side by side.", callback=_name)
+    ] = render.NAME,
+    queue: Queue = render.QUEUE,
     as_json: Json = False,
 ) -> None:
     """Write Kubernetes manifests to standard output: `build-model render kubernetes 1.1.0 | kubectl apply -f -`."""
     with reported(as_json=as_json):
         wanted = resolve(version, repository, registry)
-        manifests = render.kubernetes(wanted, folder)
+        manifests = render.kubernetes(wanted, folder, name, queue)
         if as_json:
             report.print_object({"reference": str(wanted), "manifests": manifests})
             return

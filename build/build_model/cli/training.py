@@ -36,6 +36,9 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="A field of the network's config, e.g. width=128."),
 ]
+Swap = Annotated[
+    bool, typer.Option("--swap", help="The files are of the other direction: take each target for a source.")
+]
 Minutes = Annotated[float | None, typer.Option(min=0.01, help="Train so long, all runs together.")]
 Epochs = Annotated[int | None, typer.Option(min=1, help="Or so many passes over the corpus.")]
 
@@ -69,6 +72,7 @@ def train(
     corpus: Corpus,
     out: Annotated[Path, typer.Option(metavar="DIR", help="The training folder: checkpoint, metrics, plot, state.")],
     dev: Dev = None,
+    swap: Swap = False,
     minutes: Minutes = None,
     epochs: Epochs = None,
     device: Annotated[Device, typer.Option(help="Where to train.")] = Device.auto,
@@ -99,6 +103,7 @@ def train(
             resume,
             as_json=as_json,
             network=network,
+            swap=swap,
             seed=seed,
             source_vocabulary=source_vocabulary,
             target_vocabulary=target_vocabulary,
@@ -137,6 +142,7 @@ def evaluate(
     record: Annotated[
         bool, typer.Option("--record", help="Write the scores into the checkpoint's manifest too, for `inspect`.")
     ] = False,
+    swap: Swap = False,
     network: Network = NETWORK,
     as_json: Json = False,
 ) -> None:
@@ -145,7 +151,7 @@ def evaluate(
     from build_model.training import evaluation  # noqa: PLC0415
 
     with reported(as_json=as_json):
-        examples = corpora.read_examples(test)
+        examples = corpora.read_examples(test, swap=swap)
         found = evaluation.evaluate(evaluation.load(checkpoint, beam, network), examples)
         if record:
             evaluation.record(checkpoint, test.name.split(".")[0], found.scores)
@@ -162,6 +168,7 @@ def restamp(
     dev: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The dev set of the training: its first 500 are compared too.")
     ] = None,
+    swap: Swap = False,
     network: Network = NETWORK,
     as_json: Json = False,
 ) -> None:
@@ -170,7 +177,7 @@ def restamp(
     from build_model.training import restamp as restamping  # noqa: PLC0415
 
     with reported(as_json=as_json):
-        done = restamping.restamp(checkpoint, corpora.read_examples(dev) if dev else (), network)
+        done = restamping.restamp(checkpoint, corpora.read_examples(dev, swap=swap) if dev else (), network)
         print_object(done.encode(), as_json=as_json)
         if not as_json and not done.outputs:
             print("Only the goldens were compared; --dev FILE compares 500 dev sources too.")
@@ -187,6 +194,7 @@ def train_into(
     *,
     as_json: bool,
     network: Path = NETWORK,
+    swap: bool = False,
     **recipe: Any,
 ) -> dict[str, object]:
     """Train into ``out``; what came of it. ``recipe`` is the rest of `training.Recipe`."""
@@ -203,9 +211,12 @@ def train_into(
     model = load_model(network)
     languages = (model.source, model.target)
     with progress_for(as_json).download(" + ".join(corpus)) as fetched:
-        found, shares = mixture.read_corpora(corpus, languages, progress=fetched)
+        found, shares = mixture.read_corpora(corpus, languages, swap=swap, progress=fetched)
     if dev:
-        examples = {path.name.split(".")[0]: corpora.read_examples(path) for path in dev}
+        examples = {}
+        for path in dev:
+            read = examples[path.name.split(".")[0]] = corpora.read_examples(path, swap=swap)
+            corpora.check_examples(path, read, languages)
     else:
         held = [corpora.hold_out(one, plan.seed) for one in found]
         found = [one for one, _ in held]

@@ -46,7 +46,10 @@ def _given(texts: list[str] | None) -> list[str]:
 @group.command()
 def translate(
     texts: Annotated[
-        list[str] | None, typer.Argument(metavar="[TEXT…]", help="French, as a person types it.", callback=_given)
+        list[str] | None,
+        typer.Argument(
+            metavar="[TEXT…]", help="Texts in the source language, as a person types them.", callback=_given
+        ),
     ] = None,
     amqp_url: BrokerUrl = "",
     checkpoint: Annotated[
@@ -120,7 +123,7 @@ def translated_here(checkpoint: Path, network: Path, texts: Iterable[str]) -> It
     waiting = iter(texts)
     while batch := list(islice(waiting, BATCH)):
         for one in translator.translate(batch):
-            text = smoke.FALLBACK if one.error else one.text
+            text = smoke.fallback(translator.example) if one.error else one.text
             yield Answer(text, translator.version, translator.architecture, one.error, one.corrected)
 
 

@@ -21,6 +21,7 @@ from build_model.image.version import Version
 from model.errors import DragomanError
 from model.fingerprint import Manifest
 from model.folder import NETWORK
+from model.wordlists import NAMES
 
 REPOSITORY = "dragoman/fra-eng"
 OPEN_CONTAINERS = "org.opencontainers.image."
@@ -165,6 +166,10 @@ def next_version(version: Version) -> Version:
 
 
 def _labels(manifest: Manifest, version: Version, base: Runtime, source: Source, content: str) -> dict[str, str]:
+    languages = "-to-".join(
+        NAMES[code].capitalize() if code in NAMES else code for code in (manifest.source, manifest.target)
+    )
+    article = "An" if languages[0] in "AEIOUaeiou" else "A"
     opencontainers = {
         "version": str(version),
         "created": oci.timestamp(source.created),
@@ -173,7 +178,7 @@ def _labels(manifest: Manifest, version: Version, base: Runtime, source: Source,
         "url": source.urls.get("homepage", ""),
         "documentation": source.urls.get("documentation", ""),
         "title": f"dragoman {manifest.source}-{manifest.target}",
-        "description": "A French-to-English translation model with its code, vocabularies and RabbitMQ service",
+        "description": f"{article} {languages} translation model with its code, vocabularies and RabbitMQ service",
         "licenses": LICENCES,
         "base.name": base.base_name,
         "base.digest": base.base_digest,

@@ -21,13 +21,12 @@ from build_model.report import Progress
 from dragoman.client import Answer
 from dragoman.errors import NoAnswer, QueueMissing
 from model.errors import DragomanError
-from model.fingerprint import GOLDEN
+from model.fingerprint import GOLDEN, MANIFEST
 from model.url import each
 
-FALLBACK = "Could not translate. Try 'Je vais dormir.'"
-"""The service's reply to a text that it can't translate, written out: this test knows the contract, not the code."""
+EXAMPLE_OF_1 = "Je vais dormir."
+"""What images of 1.x show who asks for nothing that can be translated; later manifests say it."""
 UNTRANSLATABLE = "12345 + 678"
-NOT_UTF8 = b"Je vais dormir \xff\xfe"
 ERRONEOUS_INPUT_EXIT = 65
 
 NOT_TRIED = frozenset({"AMQP_URL", "METRICS_PORT"})
@@ -107,6 +106,12 @@ class Candidate:
     architecture: str
     steady_seconds: float
     rival: str | None
+    example: str
+
+    @property
+    def not_utf8(self) -> bytes:
+        """A request that the service must put aside."""
+        return self.example.encode() + b" \xff\xfe"
 
     def checks(self) -> Iterator[tuple[str, Callable[[], None]]]:
         """What a version must do, in the order in which it is tried."""
@@ -162,16 +167,16 @@ class Candidate:
     def answers_untranslatable(self) -> None:
         """A text without letters gets the fallback, and the service goes on."""
         (answer,) = self.broker.ask(self.queue, [UNTRANSLATABLE], ANSWER_SECONDS)
-        self._expect(answer, text=FALLBACK, error="no-letters", request=UNTRANSLATABLE)
+        self._expect(answer, text=fallback(self.example), error="no-letters", request=UNTRANSLATABLE)
 
     def quarantines(self) -> None:
         """Bytes that aren't UTF-8 are answered, put aside unchanged, and end the process."""
-        (answer,) = self.broker.exchange(self.queue, [Parcel(NOT_UTF8)], ANSWER_SECONDS)
-        self._expect(answer, text=FALLBACK, error="not-utf8", request=repr(NOT_UTF8))
+        (answer,) = self.broker.exchange(self.queue, [Parcel(self.not_utf8)], ANSWER_SECONDS)
+        self._expect(answer, text=fallback(self.example), error="not-utf8", request=repr(self.not_utf8))
         parcel = self.broker.take_one(f"{self.queue}.quarantine", ANSWER_SECONDS)
         if parcel is None:
             raise SmokeFailed(f"nothing came to {self.queue}.quarantine")
-        if (parcel.body, parcel.headers.get("x-reason")) != (NOT_UTF8, "not-utf8"):
+        if (parcel.body, parcel.headers.get("x-reason")) != (self.not_utf8, "not-utf8"):
             raise SmokeFailed(f"the quarantine holds {parcel}, not the request with x-reason not-utf8")
         _until(lambda: self._exit_code() is not None, STOP_SECONDS, "it still runs after erroneous input")
         if self._exit_code() != ERRONEOUS_INPUT_EXIT:
@@ -231,8 +236,9 @@ def _candidate(trial: Trial, engine: Engine, broker: Broker, progress: Progress)
         if not reference.registry:
             raise ImageMissing(f"The engine has no image {trial.image}. Pull it, or build it: build-model --version X.")
         image = engine.pull(trial.image, progress, login.for_engine(reference.registry))
-    path = f"/{CHECKPOINT / GOLDEN}"
-    lines = engine.read_files(image.id, [path])[path].decode().splitlines()
+    paths = [f"/{CHECKPOINT / name}" for name in (GOLDEN, MANIFEST)]
+    files = engine.read_files(image.id, paths)
+    lines, manifest = files[paths[0]].decode().splitlines(), json.loads(files[paths[1]])
     if not lines:
         raise SmokeFailed(
             f"{trial.image} has no goldens: its model was sure of nothing. Train it longer, then build it again."
@@ -267,10 +273,16 @@ def _candidate(trial: Trial, engine: Engine, broker: Broker, progress: Progress)
             architecture=image.labels.get("dragoman.architecture", ""),
             steady_seconds=trial.steady_seconds,
             rival=trial.rival,
+            example=manifest.get("example", EXAMPLE_OF_1),
         )
     finally:
         engine.remove(container)
         delete_queues(broker, queue)
+
+
+def fallback(example: str) -> str:
+    """The service's reply to a text that it can't translate, written out: the contract, not the code."""
+    return f"Could not translate. Try '{example}'"
 
 
 def delete_queues(broker: Broker, queue: str) -> None:

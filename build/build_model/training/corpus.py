@@ -17,19 +17,13 @@ from random import Random
 from typing import Any
 
 from model.errors import DragomanError
+from model.wordlists import COMMON_IN
 
 TUTORIAL = "tutorial"
 TUTORIAL_URL = "https://download.pytorch.org/tutorial/data.zip"
 TUTORIAL_SHA256 = "fb317e80248faeb62dc25ef3390ae24ca34b94e276bbc5141fd8862c2200bff5"
 TUTORIAL_MEMBER = "data/eng-fra.txt"  # English, then French
 
-# Words that every longer text of a language has and the other languages lack: enough to notice swapped columns.
-# fmt: off
-_TELLING = {
-    "fra": frozenset(("le", "la", "les", "est", "je", "tu", "il", "elle", "nous", "vous", "pas", "une", "que", "et")),
-    "eng": frozenset(("the", "is", "i", "you", "he", "she", "we", "they", "not", "of", "to", "this", "was", "and")),
-}
-# fmt: on
 _TUTORIAL_LANGUAGES = ("eng", "fra")
 _CHECKED_PAIRS = 5_000
 _DOWNLOAD_SECONDS = 60.0
@@ -76,7 +70,9 @@ class Example:
     tutorial_filter: bool = False
 
 
-def read_corpus(where: str, *, languages: tuple[str, str] = ("fra", "eng"), progress: Progress | None = None) -> Corpus:
+def read_corpus(
+    where: str, languages: tuple[str, str], *, swap: bool = False, progress: Progress | None = None
+) -> Corpus:
     """Reads training pairs, source then target.
 
     Args:
@@ -84,6 +80,7 @@ def read_corpus(where: str, *, languages: tuple[str, str] = ("fra", "eng"), prog
             tutorial's zip archive, whose columns are English then French; or ``tutorial`` for that archive itself,
             downloaded once.
         languages: ISO 639-3 codes of source and target.
+        swap: whether the file's lines are ``target<TAB>source``; the tutorial's are taken as ``languages`` needs them.
         progress: called with bytes fetched and bytes in all during a download.
 
     Raises:
@@ -97,16 +94,19 @@ def read_corpus(where: str, *, languages: tuple[str, str] = ("fra", "eng"), prog
             raise CorpusFormatError(f"{path} holds English and French, not {' and '.join(languages)}. Give a TSV file.")
         text, swapped = _unzip(path, data), languages != _TUTORIAL_LANGUAGES
     else:
-        text, swapped = _gunzip(path, data), False
+        text, swapped = _gunzip(path, data), swap
     pairs = tuple(_pairs(path, text, swapped))
     if not pairs:
         raise CorpusFormatError(f"{path} holds no sentence pair. Expected lines of source<TAB>target.")
-    _check_direction(path, pairs, languages)
+    _check_direction(path, pairs, languages, swapped=swap)
     return Corpus(path.name, hashlib.sha256(data).hexdigest(), pairs)
 
 
-def read_examples(path: Path) -> tuple[Example, ...]:
+def read_examples(path: Path, *, swap: bool = False) -> tuple[Example, ...]:
     """Reads a test set, gzipped or not: one JSON object a line with ``src`` and ``refs``, or ``source`` and ``accept``.
+
+    Args:
+        swap: whether it is of the other direction: each reference is a source then, and what it translates a reference.
 
     Raises:
         CorpusFormatError: the file is missing, empty or a line is malformed; file and line are named.
@@ -130,7 +130,25 @@ def read_examples(path: Path) -> tuple[Example, ...]:
             raise CorpusFormatError(f"{path}, line {number}: {error}. Expected an object with src and refs.") from None
     if not examples:
         raise CorpusFormatError(f"{path} is empty. Expected one JSON object with src and refs a line.")
-    return tuple(examples)
+    return _swapped(examples) if swap else tuple(examples)
+
+
+def _swapped(examples: Sequence[Example]) -> tuple[Example, ...]:
+    """Each reference with all the sources that it translates, in order."""
+    sources: dict[str, dict[str, bool]] = {}
+    for example in examples:
+        for reference in example.references:
+            sources.setdefault(reference, {})[example.source] = example.tutorial_filter
+    return tuple(Example(reference, tuple(found), all(found.values())) for reference, found in sources.items())
+
+
+def check_examples(path: Path, examples: Sequence[Example], languages: tuple[str, str]) -> None:
+    """Refuses a dev set of the other direction, as ``read_corpus`` does a corpus.
+
+    Raises:
+        CorpusFormatError: it is one.
+    """
+    _check_direction(path, [(example.source, example.references[0]) for example in examples], languages, swapped=False)
 
 
 def hold_out(corpus: Corpus, seed: int) -> tuple[Corpus, tuple[Example, ...]]:
@@ -204,21 +222,24 @@ def _tidy(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 
-def _check_direction(path: Path, pairs: Sequence[tuple[str, str]], languages: tuple[str, str]) -> None:
-    """Counts telling words in both columns; only a clear swap is refused."""
-    if not all(language in _TELLING for language in languages):
+def _check_direction(
+    path: Path, pairs: Sequence[tuple[str, str]], languages: tuple[str, str], *, swapped: bool
+) -> None:
+    """Counts in both columns the commonest words that one language has and the other lacks; only a clear swap is
+    refused."""
+    if not all(language in COMMON_IN for language in languages):
         return
-    source, target = (_TELLING[language] for language in languages)
+    source, target = (COMMON_IN[language] for language in languages)
+    source, target = source - target, target - source
     checked = pairs[:: max(1, len(pairs) // _CHECKED_PAIRS)]
     left = [word for text, _ in checked for word in text.lower().split()]
     right = [word for _, text in checked for word in text.lower().split()]
-    straight = sum(word in source for word in left) + sum(word in target for word in right)
-    swapped = sum(word in target for word in left) + sum(word in source for word in right)
-    if swapped > 2 * straight and swapped >= 10:
+    right_way = sum(word in source for word in left) + sum(word in target for word in right)
+    other_way = sum(word in target for word in left) + sum(word in source for word in right)
+    if other_way > 2 * right_way and other_way >= 10:
         raise CorpusFormatError(
-            f"{path}, line 1: the columns are in the wrong direction, {languages[1]} comes first. Expected "
-            f"{languages[0]}<TAB>{languages[1]}: swap them, for example with "
-            "`awk -F'\\t' -v OFS='\\t' '{print $2, $1}'`."
+            f"{path} is in the wrong direction, {languages[1]} comes first. The network's MODEL reads {languages[0]} "
+            f"and writes {languages[1]}: {'leave out --swap' if swapped else 'add --swap'}."
         )
 
 
@@ -242,7 +263,7 @@ def _unzip(path: Path, data: bytes) -> str:
     if hashlib.sha256(data).hexdigest() != TUTORIAL_SHA256:
         raise CorpusChecksumError(
             f"{path} has sha256 {hashlib.sha256(data).hexdigest()}, the tutorial's archive has {TUTORIAL_SHA256}. "
-            f"Fetch {TUTORIAL_URL} again, or give the pairs as a TSV file, French first."
+            f"Fetch {TUTORIAL_URL} again, or give the pairs as a TSV file."
         )
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         return _utf8(path, archive.read(TUTORIAL_MEMBER))

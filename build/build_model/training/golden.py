@@ -29,9 +29,10 @@ def choose_goldens(
     ids = ids_of(source, target, pads=checkpoint.model.pads)
     unknown = source.unk
     has_slots = bool(slots(source))
+    languages = (checkpoint.model.source, checkpoint.model.target)
     chosen: dict[str, Golden] = {}
-    for texts in _batches(sources, has_slots, checkpoint.model.pads):
-        read = [segment(text, slots=has_slots) for text in texts]
+    for texts in _batches(sources, languages, has_slots, checkpoint.model.pads):
+        read = [segment(text, languages, slots=has_slots) for text in texts]
         try:
             rows = [source.encode(one.sentences[0].text) for one in read]
         except Unreadable:
@@ -55,9 +56,9 @@ def choose_goldens(
     return tuple(chosen.values())[:count]
 
 
-def _batches(sources: Sequence[str], has_slots: bool, pads: bool) -> Iterator[list[str]]:
+def _batches(sources: Sequence[str], languages: tuple[str, str], has_slots: bool, pads: bool) -> Iterator[list[str]]:
     """The sources that are one sentence, some at a time; one at a time where a batch can't be padded."""
-    whole = [text for text in sources if len(segment(text, slots=has_slots).sentences) == 1]
+    whole = [text for text in sources if len(segment(text, languages, slots=has_slots).sentences) == 1]
     size = _BATCH if pads else 1
     for start in range(0, len(whole), size):
         yield whole[start : start + size]

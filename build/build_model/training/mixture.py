@@ -84,10 +84,10 @@ def mix(
 
 
 def read_corpora(
-    where: Sequence[str], languages: tuple[str, str], *, progress: Progress | None = None
+    where: Sequence[str], languages: tuple[str, str], *, swap: bool = False, progress: Progress | None = None
 ) -> tuple[list[Corpus], list[float]]:
     """Corpora and their shares: ``FILE``, ``FILE=SHARE``, or a TOML file with a table ``[share]`` of files, relative to
-    it, and numbers. No shares come back where none is given.
+    it, and numbers. No shares come back where none is given. ``swap``: their lines are target, then source.
 
     Raises:
         CorpusFormatError: a file is missing or malformed, or some have a share and others haven't.
@@ -105,7 +105,7 @@ def read_corpora(
     given = [share for _, share in named if share is not None]
     if given and len(given) < len(named):
         raise CorpusFormatError("Some corpora have a share and others haven't. Give each one: --corpus FILE=SHARE.")
-    return [read_corpus(path, languages=languages, progress=progress) for path, _ in named], given
+    return [read_corpus(path, languages, swap=swap, progress=progress) for path, _ in named], given
 
 
 def _read_shares(path: Path) -> list[tuple[str, float | None]]:

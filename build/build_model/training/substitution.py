@@ -54,7 +54,7 @@ _COMPOUND = re.compile(
 
 def carry_over(pair: Pair, languages: tuple[str, str]) -> Pair | None:
     """The pair with slots on both sides for what both carry over; None where they don't carry over the same."""
-    spans = [find(text, language) for text, language in zip(pair, languages, strict=True)]
+    spans = [find(text, language, "eng") for text, language in zip(pair, languages, strict=True)]
     said = [[(span.kind, canonical(span)) for span in side] for side in spans]
     if sorted(said[0]) != sorted(said[1]):
         return None
