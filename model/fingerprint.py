@@ -27,6 +27,8 @@ DECIDE_NOTHING = frozenset(
     {"__init__.py", "checkpoint.py", "contract.py", "errors.py", "fingerprint.py", "folder.py", "url.py"}
 )
 
+LEXICONS = {"fra": "lexicon.bin"}  # the lexicon of a source language, by its ISO 639-3 code
+
 _WAY_OUT = (
     "Run the code that this checkpoint was made with, or take the checkpoint that this code belongs to; "
     "if the change can't change a translation, `build-model restamp` proves it and writes a new manifest."
@@ -132,7 +134,7 @@ def make_manifest(
     network: Path = NETWORK,
 ) -> Manifest:
     """The manifest of the weights, vocabularies and goldens that lie in ``folder``, under the code that is running."""
-    sources, tensors = code_digests(network), tensor_table(folder / WEIGHTS)
+    sources, tensors = code_digests(model.source, network), tensor_table(folder / WEIGHTS)
     return Manifest(
         source=model.source,
         target=model.target,
@@ -168,7 +170,7 @@ def verify(folder: Path, network: Path = NETWORK, code: Path = CODE) -> Manifest
                 f"{folder / name} is damaged or from another checkpoint: its sha256 is {found}, "
                 f"the manifest records {digest}. Restore the file from the image or commit it came with."
             )
-    sources, tensors = code_digests(network, code), tensor_table(folder / WEIGHTS)
+    sources, tensors = code_digests(manifest.source, network, code), tensor_table(folder / WEIGHTS)
     differences = [
         *_differences("the source of", manifest.code, sources),
         *_differences("tensor", manifest.tensors, tensors),
@@ -190,18 +192,18 @@ def architecture_hash(code: Mapping[str, str], config: Mapping[str, Any], tensor
     return hashlib.sha256(_canonical({"code": code, "config": config, "tensors": tensors})).hexdigest()
 
 
-def code_digests(network: Path = NETWORK, code: Path = CODE) -> dict[str, str]:
+def code_digests(source: str, network: Path = NETWORK, code: Path = CODE) -> dict[str, str]:
     """Digest of each file that gives the weights their meaning, by its path below ``model/``: all of the network's
-    folder, which is ``model/network`` in an image, and what decides a translation outside it. Comments, docstrings and
-    blank lines don't count.
+    folder, which is ``model/network`` in an image, and what decides a translation from the language ``source`` outside
+    it. Comments, docstrings and blank lines don't count.
 
     Raises:
         CheckpointFormatError: a file can't be read or is no Python.
     """
     named = {f"network/{name}": path for name, path in folders.files(network).items()}
-    named |= {
-        path.name: path for path in code.iterdir() if path.suffix in {".py", ".bin"} and path.name not in DECIDE_NOTHING
-    }
+    named |= {path.name: path for path in code.glob("*.py") if path.name not in DECIDE_NOTHING}
+    if source in LEXICONS:
+        named[LEXICONS[source]] = code / LEXICONS[source]
     return {name: _source_digest(named[name]) for name in sorted(named)}
 
 

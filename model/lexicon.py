@@ -64,11 +64,8 @@ class Lexicon:
         foreign: words of other languages, and by how many powers of two they are commoner there.
         names: words with a capital inside a sentence that a translation doesn't simply carry over, or that a network
             knows well: Londres, Noël, Tom.
-        LANGUAGE: its ISO 639-3 code; there is one lexicon.
         proper: lower-cased words of ``words`` that are names and nothing else, and aren't in ``names``.
     """
-
-    LANGUAGE: Final = "fra"
 
     def __init__(self, data: bytes) -> None:
         head, _, body = zlib.decompress(data).partition(b"\n")

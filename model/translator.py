@@ -13,6 +13,7 @@ from model.calibration import Calibration
 from model.checkpoint import Checkpoint, Vocabularies, load_checkpoint
 from model.contract import Search, Unreadable, Vocabulary
 from model.errors import GoldenMismatch
+from model.fingerprint import LEXICONS
 from model.folder import NETWORK
 from model.language import english_name
 from model.lexicon import Lexicon
@@ -81,7 +82,7 @@ class Translator:
         self._reader = Reader(
             (model.source, model.target),
             slots=bool(slots(checkpoint.vocabularies[0])),
-            lexicon=Lexicon.load() if model.source == Lexicon.LANGUAGE else None,
+            lexicon=Lexicon.load() if model.source in LEXICONS else None,
         )
         self._foreign = f"not-{english_name(model.source)}"
         self.version = checkpoint.manifest.version or "unreleased"

@@ -9,7 +9,7 @@ import pytest
 from model.errors import ArchitectureMismatch, CheckpointFormatError, ChecksumMismatch
 from model.fingerprint import CODE, MANIFEST, WEIGHTS, Manifest, code_digests, meaningful_source, verify
 
-MEANING = tuple(code_digests())
+MEANING = tuple(code_digests("fra"))
 
 
 @pytest.fixture
@@ -168,3 +168,7 @@ def test_a_checkpoint_has_no_version_until_an_artifact_is_made(checkpoint: Path)
     assert manifest.version is None
     assert manifest.with_version("1.2.3").version == "1.2.3"
     assert manifest.with_version("1.2.3").architecture == manifest.architecture
+
+
+def test_a_lexicon_belongs_to_the_models_that_read_its_language() -> None:
+    assert set(code_digests("fra")) - set(code_digests("eng")) == {"lexicon.bin"}

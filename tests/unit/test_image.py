@@ -15,7 +15,7 @@ from build_model.image import plan as planning
 from build_model.image.base import Base
 from build_model.image.inspection import Inspection
 from build_model.image.plan import Plan, Source
-from build_model.image.reference import Address
+from build_model.image.reference import Address, Reference
 from build_model.image.runtime import Recipe
 from build_model.image.version import Version
 
@@ -153,11 +153,14 @@ def test_outside_a_clone_the_labels_say_nothing_of_a_revision(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("source", "target", "description"), [("eng", "fra", "An English-to-French"), ("deu", "xyz", "A German-to-xyz")]
 )
-def test_its_title_and_description_name_its_languages(
+def test_an_image_of_another_pair_of_languages_is_called_and_described_by_them(
     make_checkpoint: Callable[..., Path], tmp_path: Path, source: str, target: str, description: str
 ) -> None:
     held = artifact.write(make_checkpoint(), Version(1, 0, 0), tmp_path / "1.0.0")
     held = replace(held, manifest=replace(held.manifest, source=source, target=target))
-    labels = planning.plan(held, Version(1, 0, 0), runtime.decide(BASE, Recipe.read(ROOT)), SOURCE, ROOT).labels
+    planned = planning.plan(held, Version(1, 0, 0), runtime.decide(BASE, Recipe.read(ROOT)), SOURCE, ROOT)
+    assert planned.reference == Reference("", f"dragoman/{source}-{target}", "1.0.0")
+    assert not planned.layers.lexicon  # there is none of this language, and French's is nobody else's
+    labels = planned.labels
     assert labels["org.opencontainers.image.title"] == f"dragoman {source}-{target}"
     assert labels["org.opencontainers.image.description"].startswith(f"{description} translation model ")

@@ -150,3 +150,10 @@ def test_a_shell_completes_commands(shell: str, asked: str, run: Run, project: P
         env=environment, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert "quarantine" in ran.stdout, ran.stderr
+
+
+def test_the_containers_network_is_not_taken_for_the_folder_of_a_network(run: Run, project: Path) -> None:
+    (project / "dragoman.toml").write_text('network = "host"\nrepository = "me/model"\n')
+    found = held(run("config", "--json"))
+    assert found["network"][0] == "host"
+    assert "holds: vocabularies" in run("check").stdout  # model/network, not a folder called host

@@ -26,7 +26,7 @@ from build_model.cli.training import Corpus, Dev, Epochs, Minutes, Network, chec
 from build_model.engine import Engine
 from build_model.image import base as base_image
 from build_model.image import image
-from build_model.image.plan import REPOSITORY, Plan
+from build_model.image.plan import Plan
 from build_model.image.version import Version
 from model.folder import NETWORK
 
@@ -48,7 +48,7 @@ def build(
     push: Annotated[
         bool, typer.Option("--push", help="Push it; a version that is there is never overwritten.")
     ] = False,
-    repository: Repository = REPOSITORY,
+    repository: Repository = "",
     base_reference: Annotated[
         str,
         typer.Option(
@@ -80,7 +80,8 @@ def build(
     """Cast a translation model into one container image, and take it from there to a queue.
 
     **build-model --version 1.0.0** checks the released checkpoint against the code, writes artifacts/1.0.0/, builds
-    dragoman/fra-eng:1.0.0 and runs its self-test inside the finished image, with no network.
+    dragoman/fra-eng:1.0.0, named after the model's languages, and runs its self-test inside the finished image, with no
+    network.
 
     Versions: a major step when old weights can't run in the new code, a minor one for new weights, a patch for anything
     else. Images are for linux/amd64.

@@ -11,6 +11,7 @@ import typer
 
 from build_model import report
 from build_model.cli.options import (
+    REPOSITORY,
     Json,
     RegistryAddress,
     Repository,
@@ -18,7 +19,6 @@ from build_model.cli.options import (
     reported,
 )
 from build_model.engine import Engine
-from build_model.image.plan import REPOSITORY
 from build_model.operation import deploy as deploying
 from build_model.operation import shadow as shadows
 from build_model.operation import smoke, swarm

@@ -12,7 +12,9 @@ import typer
 
 import model
 from build_model import STOPPED, report
+from build_model.image.plan import repository_of
 from model.errors import DragomanError
+from model.fingerprint import Manifest
 
 ROOT = Path(model.__file__).resolve().parent.parent
 RELEASED = ROOT / "model" / "checkpoint"
@@ -32,10 +34,21 @@ RegistryAddress = Annotated[
 ]
 
 
+def _released_repository() -> str:
+    """What the images of this clone's model are called; empty where it has none."""
+    try:
+        return repository_of(Manifest.read(RELEASED))
+    except DragomanError:
+        return ""
+
+
+REPOSITORY = _released_repository()
+
+
 def repository_name(name: str) -> str:
-    if not re.fullmatch(r"[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*", name):
+    if name and not re.fullmatch(r"[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*", name):
         raise typer.BadParameter(
-            f"{name!r} is no image name: lower-case words joined by / . _ -, like dragoman/fra-eng."
+            f"{name!r} is no image name: lower-case words joined by / . _ -, like {REPOSITORY or 'me/model'}."
         )
     return name
 
@@ -69,7 +82,7 @@ Repository = Annotated[
     typer.Option(
         metavar="NAME",
         envvar="DRAGOMAN_REPOSITORY",
-        help="The image's name in the registry.",
+        help="The image's name in the registry; by default after the model's languages.",
         callback=repository_name,
     ),
 ]

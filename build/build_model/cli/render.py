@@ -9,8 +9,15 @@ from typing import Annotated
 import typer
 
 from build_model import report
-from build_model.cli.options import ROOT, Json, Queue, RegistryAddress, Repository, reported
-from build_model.image.plan import REPOSITORY
+from build_model.cli.options import (
+    REPOSITORY,
+    ROOT,
+    Json,
+    Queue,
+    RegistryAddress,
+    Repository,
+    reported,
+)
 from build_model.operation import render
 from build_model.operation.deploy import resolve
 

@@ -93,11 +93,12 @@ def holding(files: tuple[File, ...], command: Any, environ: Mapping[str, str]) -
     """Every shared setting, and whatever the files say of single commands, with where it comes from."""
     rows = []
     for key in SHARED:
-        option = next(each for _, each in options(command) if f"--{key}" in each.opts)
+        known = [each for _, each in options(command) if f"--{key}" in each.opts and _is_shared(each)]
+        option, default = known[0], next((each.default for each in known if each.default), "")
         said = [(file.values[key], str(file.path)) for file in files if key in file.values]
         variable = next((each for each in variables(option) if environ.get(each)), None)
         given = [(environ[variable], variable)] if variable else []
-        value, origin = [(option.default or "", "default"), *said, *given][-1]
+        value, origin = [(default, "default"), *said, *given][-1]
         rows.append(Setting(key, fit(option.name, value), origin))
     paths: dict[str, tuple[Any, str]] = {}
     for file in files:
@@ -167,10 +168,15 @@ def _share(command: Any, shared: Mapping[str, Any], found: dict[str, Any], path:
         names = {"--client-amqp-url"} & {each for other in command.params for each in other.opts}
         if key == "amqp-url" and not names and "client-amqp-url" in shared:
             key = "client-amqp-url"
-        if key in shared:
+        if key in shared and _is_shared(option):
             found[option.name] = _checked(option, shared[key], f"{key} in {path}", typer.Context(command))
     for name, below in getattr(command, "commands", {}).items():
         _share(below, shared, found.setdefault(name, {}), path)
+
+
+def _is_shared(option: Any) -> bool:
+    """Whether an option of a shared setting's name is that setting: ``--network DIR`` isn't the containers' network."""
+    return not isinstance(option.default, Path)
 
 
 def _place(command: Any, tables: Mapping[str, Any], found: dict[str, Any], path: Path) -> None:

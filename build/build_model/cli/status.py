@@ -8,8 +8,13 @@ import typer
 
 from build_model import report
 from build_model.cli.operation import DEPLOYMENT, Host, Hosts, Name, engines
-from build_model.cli.options import Json, Repository, print_object, reported
-from build_model.image.plan import REPOSITORY
+from build_model.cli.options import (
+    REPOSITORY,
+    Json,
+    Repository,
+    print_object,
+    reported,
+)
 from build_model.operation import deploy as deploying
 from build_model.operation import lock
 from build_model.operation import prune as pruning

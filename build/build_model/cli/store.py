@@ -8,13 +8,21 @@ from typing import Annotated
 import typer
 
 from build_model import report
-from build_model.cli.options import RELEASED, ROOT, Json, RegistryAddress, Repository, progress_for, reported
+from build_model.cli.options import (
+    RELEASED,
+    REPOSITORY,
+    ROOT,
+    Json,
+    RegistryAddress,
+    Repository,
+    progress_for,
+    reported,
+)
 from build_model.cli.training import Network
 from build_model.engine import Engine
 from build_model.image import image, inspection
 from build_model.image import verify as verification
 from build_model.image.inspection import Inspection
-from build_model.image.plan import REPOSITORY
 from build_model.image.reference import Address, Reference
 from build_model.image.registry import Registry
 from build_model.image.version import Version

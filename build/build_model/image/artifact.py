@@ -11,11 +11,10 @@ from pathlib import Path, PurePosixPath
 from build_model.image.context import Content
 from build_model.image.version import Version
 from model.errors import ChecksumMismatch, DragomanError
-from model.fingerprint import GOLDEN, MANIFEST, Manifest, verify
+from model.fingerprint import GOLDEN, LEXICONS, MANIFEST, Manifest, verify
 from model.folder import NETWORK, files
 
 APPLICATION = PurePosixPath("opt/dragoman")
-CODE = frozenset({".py", ".bin"})  # the lexicon is as much code as what reads it
 CHECKPOINT = APPLICATION / "model" / "checkpoint"
 IMAGE_NETWORK = APPLICATION / "model" / "network"
 """Where the network's folder lies in an image, wherever it was built from."""
@@ -78,7 +77,7 @@ class Layers:
 
     Attributes:
         model: weights and vocabularies.
-        lexicon: what the package ``model`` has beside its sources.
+        lexicon: the source language's, where there is one.
         library: the package ``model``.
         code: the package ``service``, manifest and goldens.
     """
@@ -124,12 +123,16 @@ def layers(artifact: Artifact, root: Path) -> Layers:
         (code if name == GOLDEN else model)[str(CHECKPOINT / name)] = content
     library: dict[str, Content] = {}
     for package, layer in (("model", library), ("service", code)):
-        sources = sorted(path for path in (root / package).rglob("*") if path.suffix in CODE)
+        sources = sorted((root / package).rglob("*.py"))
         if not sources:
             raise CodeMissing(f"No code below {root / package}. Run build-model from a clone of the repository.")
         layer |= {str(APPLICATION / source.relative_to(root).as_posix()): source.read_bytes() for source in sources}
     library = {path: content for path, content in library.items() if IMAGE_NETWORK not in PurePosixPath(path).parents}
-    lexicon = {path: library.pop(path) for path in list(library) if not path.endswith(".py")}
+    lexicon = {
+        str(APPLICATION / "model" / name): (root / "model" / name).read_bytes()
+        for language, name in LEXICONS.items()
+        if language == artifact.manifest.source
+    }
     library |= {str(IMAGE_NETWORK / name): path.read_bytes() for name, path in files(artifact.network).items()}
     return Layers(model, lexicon, library, code)
 

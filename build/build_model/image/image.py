@@ -16,7 +16,7 @@ from build_model.image.artifact import CHECKPOINT
 from build_model.image.blobs import BlobMissing
 from build_model.image.inspection import ImageForeign, Inspection, inspect, layer_names
 from build_model.image.oci import Blob, Descriptor
-from build_model.image.plan import REPOSITORY, Composed, Plan, Source, differences, next_version, plan
+from build_model.image.plan import Composed, Plan, Source, differences, next_version, plan, repository_of
 from build_model.image.push import Part, Pushed, TagExists, take, upload
 from build_model.image.reference import Reference
 from build_model.image.registry import Registry, Stored, VersionUnknown, labels_of
@@ -43,6 +43,7 @@ class Order:
     """What was asked of ``build-model --version``. An empty ``registry`` means the engine alone.
 
     Attributes:
+        repository: the image's name; empty for that of the model's languages.
         test: whether the goldens are translated, here and in the finished image.
         max_push: how many bytes may be sent; None is without limit.
         network: the folder of the network that the checkpoint belongs to.
@@ -52,7 +53,7 @@ class Order:
     checkpoint: Path
     registry: str = ""
     push: bool = False
-    repository: str = REPOSITORY
+    repository: str = ""
     base_image: str | None = None
     test: bool = True
     max_push: int | None = None
@@ -110,6 +111,7 @@ def prepare(order: Order, root: Path, artifacts: Path, connect: Connect, progres
     progress.line(f"Checking {order.checkpoint} against the code")
     artifact.check(order.checkpoint, order.network, goldens=order.test)
     held = artifact.write(order.checkpoint, order.version, artifacts / str(order.version), order.network)
+    order = replace(order, repository=order.repository or repository_of(held.manifest))
     registry = Registry(order.registry) if order.registry else None
     planned = plan(
         held,

@@ -23,7 +23,6 @@ from model.fingerprint import Manifest
 from model.folder import NETWORK
 from model.wordlists import NAMES
 
-REPOSITORY = "dragoman/fra-eng"
 OPEN_CONTAINERS = "org.opencontainers.image."
 LICENCES = "Apache-2.0 AND CC-BY-2.0"
 """As SPDX has it: of the code, and of the sentences that the weights were trained on."""
@@ -127,10 +126,12 @@ def plan(
     source: Source,
     root: Path,
     *,
-    repository: str = REPOSITORY,
+    repository: str = "",
     registry: Address | None = None,
 ) -> Plan:
-    """Decide the image of the artifact ``held``. Reads files below ``root``, asks nobody."""
+    """Decide the image of the artifact ``held``, by default named after its languages. Reads files below ``root``, asks
+    nobody."""
+    repository = repository or repository_of(held.manifest)
     local = Reference("", repository, str(version))
     files = artifact.layers(held, root)
     return Plan(
@@ -141,6 +142,11 @@ def plan(
         labels=_labels(held.manifest, version, base, source, artifact.identity(files.digests(), base.key)),
         created=source.created,
     )
+
+
+def repository_of(manifest: Manifest) -> str:
+    """The name of a model's images: ``dragoman/fra-eng``."""
+    return f"dragoman/{manifest.source}-{manifest.target}"
 
 
 def differences(plan: Plan, there: Inspection) -> list[str]:

@@ -54,7 +54,7 @@ class Reference:
             secret = at and not _DIGEST.fullmatch(digest)
             raise ReferenceInvalid(
                 f"{'***' if secret else repr(text)} is not an image reference. "
-                "Expected [HOST:PORT/]REPOSITORY[:VERSION], such as 127.0.0.1:5000/dragoman/fra-eng:1.0.0."
+                "Expected [HOST:PORT/]REPOSITORY[:VERSION], such as 127.0.0.1:5000/dragoman/model:1.0.0."
             )
         return cls(registry, repository, tag, digest)
 

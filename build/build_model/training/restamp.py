@@ -52,7 +52,7 @@ def restamp(folder: Path, examples: Sequence[Example] = (), code: Path = NETWORK
                 f"{folder / name} has sha256 {found}, the manifest records {digest}. Restamping is for changed code; "
                 "restore the checkpoint's files first."
             )
-    sources = code_digests(code)
+    sources = code_digests(manifest.source, code)
     stamped = replace(
         manifest,
         code=sources,
