@@ -12,6 +12,7 @@ import typer
 
 from build_model import report
 from build_model.cli import (
+    adopt,
     build,
     config,
     network,
@@ -36,7 +37,7 @@ app = typer.Typer(
 )
 
 app.callback(invoke_without_command=True)(build.build)
-for each in (build, store, operation, translate, status, training, network, config):
+for each in (build, store, operation, translate, status, training, adopt, network, config):
     app.add_typer(each.group)
 app.add_typer(quarantine.group, name="quarantine")
 app.add_typer(render.group, name="render")

@@ -58,6 +58,9 @@ def build(
     test: Annotated[
         bool, typer.Option("--test/--no-test", help="Translate the goldens: here, and in the finished image.")
     ] = True,
+    allow_poor: Annotated[
+        bool, typer.Option("--allow-poor", help="Build a model that says the same to everything, too.")
+    ] = False,
     max_push: Annotated[
         int | None,
         typer.Option(
@@ -109,7 +112,7 @@ def build(
             if not as_json:
                 print_object(facts, as_json=False)
         order = image.Order(
-            number, checkpoint, registry, push, repository, base_reference or None, test, max_push, network
+            number, checkpoint, registry, push, repository, base_reference or None, test, max_push, network, allow_poor
         )
         connect = functools.cache(Engine.connect)
         if dry_run:
@@ -143,6 +146,9 @@ def _print_made(made: image.Made, *, as_json: bool) -> None:
         return
     reference = made.plan.reference
     facts = [("architecture", made.plan.labels["dragoman.architecture"]), ("artifact", made.plan.identity)]
+    facts += [(f"BLEU on {name}", f"{bleu:.1f}") for name, bleu in made.plan.bleu.items()]
+    if not made.plan.bleu:
+        facts.append(("BLEU", "not measured; `evaluate --record` does"))
     if made.digest:
         facts.append(("digest", made.digest))
     if not made.made:

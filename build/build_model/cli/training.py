@@ -202,7 +202,6 @@ def train_into(
     from build_model.training import mixture, training  # noqa: PLC0415
     from build_model.training.check import check  # noqa: PLC0415
     from build_model.training.view import training_view  # noqa: PLC0415
-    from model.checkpoint import read_goldens  # noqa: PLC0415
     from model.folder import load_model  # noqa: PLC0415
 
     plan = training.Recipe(minutes=minutes, epochs=epochs, **recipe)
@@ -236,7 +235,22 @@ def train_into(
         )
     best = max(position.dev, key=lambda entry: float(entry["bleu"]))
     facts = {"checkpoint": str(out), "steps": position.step, "minutes": round(position.seconds / 60, 2)}
-    goldens = len(read_goldens(out))
-    if not goldens:
-        warn("no translation was clear enough to be a golden sentence, so no image can be built of it. Train longer.")
-    return {**facts, "dev_bleu": best["bleu"], "dev_chrf": best["chrf"], "goldens": goldens}
+    return {**facts, "dev_bleu": best["bleu"], "dev_chrf": best["chrf"], "goldens": warn_of(out)}
+
+
+def warn_of(checkpoint: Path) -> int:
+    """Warn of what no image is built of; the number of goldens."""
+    from build_model.training.variety import Dull  # noqa: PLC0415 (torch takes a second; no other command needs it)
+    from model.checkpoint import read_goldens  # noqa: PLC0415
+    from model.fingerprint import Manifest  # noqa: PLC0415
+
+    goldens = len(read_goldens(checkpoint))
+    dull = Manifest.read(checkpoint).training.get("dull")
+    if dull:
+        warn(f"{Dull(**dull)}, so no image is built of it without --allow-poor. Train longer, or on more pairs.")
+    elif not goldens:
+        warn(
+            "no translation was clear enough to be a golden sentence, so no image can be built of it. Train longer, or "
+            "give more sentences."
+        )
+    return goldens

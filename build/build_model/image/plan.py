@@ -6,7 +6,7 @@ import os
 import subprocess
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -83,6 +83,8 @@ class Plan:
     layers: Layers
     labels: Mapping[str, str]
     created: datetime
+    bleu: Mapping[str, float] = field(default_factory=dict)
+    """By the name of the set that the checkpoint was scored on."""
 
     @property
     def identity(self) -> str:
@@ -116,6 +118,7 @@ class Plan:
             "runtime": self.runtime.reference,
             "labels": dict(sorted(self.labels.items())),
             "files": self.layers.digests(),
+            "bleu": dict(self.bleu),
         }
 
 
@@ -141,6 +144,7 @@ def plan(
         layers=files,
         labels=_labels(held.manifest, version, base, source, artifact.identity(files.digests(), base.key)),
         created=source.created,
+        bleu={of: score["bleu"] for of, score in held.manifest.training.get("scores", {}).items()},
     )
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from model.checkpoint import Checkpoint, Vocabularies, load_checkpoint, stored
+from build_model.training.variety import check_variety
+from model.checkpoint import Vocabularies, load_checkpoint, stored
 from model.contract import Hypothesis, Model, Unreadable, Vocabulary
 from model.errors import NetworkInvalid
 from model.folder import NETWORK, load_model
@@ -21,6 +22,7 @@ _SEED = 1
 _NOISE = 1e-4  # of the spread of the logits: a hundred times what the order of sums changes
 _STEP = 0.25  # the same of a network that is served with rounded numbers: the order of sums moves one to the next step
 _ODD = ("", " ", "?", "...", "\0", "\ud800", "😀", "Ω≈ç√", "a" * 300, "1 234,56 €", "日本語", "l'", "⟦n1⟧", "x" * 5000)
+_FEWEST_ROWS = 8
 _SEARCHED = 32  # rows that both spellings of a search are tried on
 _LONGEST = 60  # ids: the longest sentence that segmentation leaves
 
@@ -41,25 +43,36 @@ def check(folder: Path = NETWORK, checkpoint: Path | None = None) -> Iterator[Ru
     Raises:
         NetworkInvalid: one doesn't; the message says which, what was found, and what to do.
         GuardError: the checkpoint doesn't belong to the folder.
+        ModelDull: the last rule doesn't hold: the checkpoint says the same to everything.
     """
     model = load_model(folder)
     yield Rule("imports nothing from outside its folder, and says MODEL")
     _check_model(model, folder)
     yield Rule("MODEL names languages, an example and classes with all their methods")
     loaded = load_checkpoint(checkpoint, folder) if checkpoint else None
-    texts = _texts(model)
+    texts = _texts(model, [golden.source for golden in loaded.goldens] if loaded else ())
     vocabularies = loaded.vocabularies if loaded else build_vocabularies(model, texts)
     for vocabulary in vocabularies[:1] if model.shared else vocabularies:
         _check_vocabulary(vocabulary, model, texts)
     yield Rule("vocabularies read any text, know their ids, and come back from JSON")
     network = loaded.network if loaded else build_network(model, vocabularies)
-    trial = _Trial(model, network, vocabularies, _rows(vocabularies[0], texts))
+    rows = _rows(vocabularies[0], texts)
+    if len(rows) < _FEWEST_ROWS:
+        if not loaded:
+            raise NetworkInvalid(
+                "The vocabulary reads none of the sentences that it was built from, or hardly any. Mend encode."
+            )
+        rows = _made_rows(vocabularies[0])  # it knows whole words, and there are no goldens to take them from
+    trial = _Trial(model, network, vocabularies, rows)
     for name, rule in trial.rules():
         rule()
         yield Rule(name)
     if loaded is not None:
-        _check_answers(loaded)
-        yield Rule("goldens are answered, alone and together, and not all alike")
+        translator = Translator(loaded)
+        _check_answers(translator)
+        yield Rule("goldens are answered, alone and together")
+        check_variety(translator, loaded.manifest.training)
+        yield Rule("the model doesn't say the same to everything")
 
 
 def build_vocabularies(model: Model, texts: Sequence[str]) -> Vocabularies:
@@ -409,22 +422,24 @@ def _check_vocabulary(vocabulary: Vocabulary, model: Model, texts: Sequence[str]
         )
 
 
-def _check_answers(checkpoint: Checkpoint) -> None:
-    translator = Translator(checkpoint)
+def _check_answers(translator: Translator) -> None:
     translator.self_test()
-    sources = [golden.source for golden in checkpoint.goldens]
+    sources = [golden.source for golden in translator.goldens]
     together = [answer.text for answer in translator.translate(sources)]
     alone = [translator.translate([source])[0].text for source in sources]
     for source, one, other in zip(sources, together, alone, strict=True):
         if one != other:
             raise NetworkInvalid(f"{source!r} is translated as {other!r} alone and as {one!r} beside others.")
-    if len(sources) > 1 and len(set(together)) == 1:
-        raise NetworkInvalid(f"The model says {together[0]!r} to everything. Train longer.")
 
 
-def _texts(model: Model) -> list[str]:
-    """Made-up sentences of several lengths, of the example's words and of words made of its letters."""
+def _texts(model: Model, known: Sequence[str]) -> list[str]:
+    """Made-up sentences of several lengths, of the example's words and of words made of its letters; ``known`` ones and
+    others of their words before them."""
     random = Random(_SEED)
+    if known:
+        words = sorted({word for sentence in known for word in sentence.strip(" .!?").split()})
+        mixed = [" ".join(random.choice(words) for _ in range(1 + number % 8)) for number in range(64)]
+        return [*known, *mixed, *_texts(model, ())]
     words = [word for word in model.example.strip(" .!?").split() if word] or ["a"]
     letters = sorted({letter.lower() for word in words for letter in word if letter.isalpha()}) or list("abc")
     made = ["".join(random.choice(letters) for _ in range(random.randint(2, 5))) for _ in range(60)]
@@ -433,12 +448,16 @@ def _texts(model: Model) -> list[str]:
 
 
 def _rows(vocabulary: Vocabulary, texts: Sequence[str]) -> list[list[int]]:
-    rows = [ids for text in texts if (ids := _ids(vocabulary, text))]
-    if len(rows) < 8:
-        raise NetworkInvalid(
-            "The vocabulary reads none of the sentences that it was built from, or hardly any. Mend encode."
-        )
-    return rows[:64]
+    """The ids of the sentences that can be read, at most 64."""
+    return [ids for text in texts if (ids := _ids(vocabulary, text))][:64]
+
+
+def _made_rows(vocabulary: Vocabulary) -> list[list[int]]:
+    """Ids drawn from a seed, in rows of several lengths."""
+    random = Random(_SEED)
+    special = {vocabulary.pad, vocabulary.bos, vocabulary.eos, vocabulary.unk, *slots(vocabulary).values()}
+    usual = [id_ for id_ in range(len(vocabulary)) if id_ not in special]
+    return [[*(random.choice(usual) for _ in range(1 + number % 8)), vocabulary.eos] for number in range(64)]
 
 
 def _ids(vocabulary: Vocabulary, text: str) -> list[int] | None:

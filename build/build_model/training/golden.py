@@ -1,67 +1,117 @@
 """Golden sentences: which translations are so clear that no arithmetic of another machine can flip them."""
 
-from collections.abc import Iterator, Sequence
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import groupby
 
 import torch
 
 from model.checkpoint import Checkpoint, Golden
 from model.contract import Ids, Network, Unreadable
 from model.search import greedy, ids_of, pad, slots
-from model.segment import segment
+from model.segment import Segmented, segment
 from model.translator import Translator
 
 COUNT = 32
 MARGIN_NATS = 0.5  # floating-point noise between processors and batch sizes is some 100,000 times smaller
+SHAKE = 2e-3  # of each weight: four times what half precision rounds
+_SHAKES = 2
+_NEIGHBOURS = (1, 7, 32)  # sentences that are translated together
 _BATCH = 64
 
 
 def choose_goldens(
     checkpoint: Checkpoint, sources: Sequence[str], count: int = COUNT, margin: float = MARGIN_NATS
 ) -> tuple[Golden, ...]:
-    """The first ``count`` of ``sources`` whose every search step is won by at least ``margin`` nats.
+    """The first ``count`` of ``sources`` whose answer stands: every search step is won by at least ``margin`` nats, it
+    is the same alone and in batches of 7 and 32, and with every weight shaken a little.
 
-    A source counts only if it is one sentence, which `Translator` takes as a whole; if it is answered alone as beside
-    others, and as greedy search says, so that the margins say something about it; and no answer counts twice. Fewer
-    come back where fewer are clear.
+    A source counts only if it is one sentence, which `Translator` takes as a whole; if it is answered as greedy search
+    says, so that the margins say something about it (a network with a search of its own has no margins); and no answer
+    counts twice. Fewer come back where fewer stand.
     """
     translator = Translator(checkpoint)
-    source, target = checkpoint.vocabularies
-    ids = ids_of(source, target, pads=checkpoint.model.pads)
-    unknown = source.unk
-    has_slots = bool(slots(source))
-    languages = (checkpoint.model.source, checkpoint.model.target)
+    shaken = [Translator(shake(checkpoint, seed)) for seed in range(_SHAKES)]
     chosen: dict[str, Golden] = {}
-    for texts in _batches(sources, languages, has_slots, checkpoint.model.pads):
-        read = [segment(text, languages, slots=has_slots) for text in texts]
-        try:
-            rows = [source.encode(one.sentences[0].text) for one in read]
-        except Unreadable:
-            continue
-        if not checkpoint.model.pads and len(set(map(len, rows))) > 1:
-            continue
-        tensor = pad(rows, source.pad)
-        hypotheses = [found.ids for found in greedy(checkpoint.network, ids, tensor)]
-        margins = step_margins(checkpoint.network, ids, tensor, hypotheses)
-        together = translator.translate(texts)
-        for text, one, row, hypothesis, least, answer in zip(
-            texts, read, rows, hypotheses, margins, together, strict=True
-        ):
-            expected = one.join([target.decode(hypothesis)])
-            if least >= margin and answer.text == expected and unknown not in row and expected not in chosen:
-                alone = translator.translate([text])[0]
-                if alone.text == expected:
-                    chosen[expected] = Golden(text, expected)
+    for texts in _batches(checkpoint, sources):
+        fresh: dict[str, str] = {}
+        for text, answer in _clear(checkpoint, translator, texts, margin):
+            if answer not in chosen and answer not in fresh.values():
+                fresh[text] = answer
+        for size in _NEIGHBOURS:
+            fresh = _standing(translator, fresh, size)
+        for one in shaken:
+            fresh = _standing(one, fresh, _BATCH)
+        chosen |= {answer: Golden(text, answer) for text, answer in fresh.items()}
         if len(chosen) >= count:
             break
     return tuple(chosen.values())[:count]
 
 
-def _batches(sources: Sequence[str], languages: tuple[str, str], has_slots: bool, pads: bool) -> Iterator[list[str]]:
-    """The sources that are one sentence, some at a time; one at a time where a batch can't be padded."""
-    whole = [text for text in sources if len(segment(text, languages, slots=has_slots).sentences) == 1]
-    size = _BATCH if pads else 1
-    for start in range(0, len(whole), size):
-        yield whole[start : start + size]
+def shake(checkpoint: Checkpoint, seed: int, share: float = SHAKE) -> Checkpoint:
+    """The checkpoint with every weight changed by a normal deviate of this share of it."""
+    network = copy.deepcopy(checkpoint.network)
+    random = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.mul_(1 + share * torch.randn(weight.shape, generator=random))
+    if hasattr(network, "settle"):
+        network.settle()
+    return replace(checkpoint, network=network.eval())
+
+
+def _batches(checkpoint: Checkpoint, sources: Sequence[str]) -> Iterator[list[str]]:
+    """The sources that are one sentence, some at a time."""
+    whole = [text for text in sources if len(_read(checkpoint, text).sentences) == 1]
+    for start in range(0, len(whole), _BATCH):
+        yield whole[start : start + _BATCH]
+
+
+def _clear(
+    checkpoint: Checkpoint, translator: Translator, texts: Sequence[str], margin: float
+) -> Iterator[tuple[str, str]]:
+    """Texts, with their answers, whose every step is won by the margin; all of a network with a search of its own."""
+    if checkpoint.model.search is not None:
+        answers = translator.translate(texts)
+        yield from ((text, one.text) for text, one in zip(texts, answers, strict=True) if one.error is None)
+        return
+    source, target = checkpoint.vocabularies
+    pads = checkpoint.model.pads
+    ids = ids_of(source, target, pads=pads)
+    rows = {text: row for text in texts if (row := _row(checkpoint, text)) is not None and source.unk not in row}
+    by_length = sorted(rows, key=lambda text: 0 if pads else len(rows[text]))
+    for _, same in groupby(by_length, lambda text: 0 if pads else len(rows[text])):
+        group = list(same)
+        tensor = pad([rows[text] for text in group], source.pad)
+        hypotheses = [found.ids for found in greedy(checkpoint.network, ids, tensor)]
+        margins = step_margins(checkpoint.network, ids, tensor, hypotheses)
+        for text, hypothesis, least in zip(group, hypotheses, margins, strict=True):
+            if least >= margin:
+                yield text, _read(checkpoint, text).join([target.decode(hypothesis)])
+
+
+def _read(checkpoint: Checkpoint, text: str) -> Segmented:
+    languages = (checkpoint.model.source, checkpoint.model.target)
+    return segment(text, languages, slots=bool(slots(checkpoint.vocabularies[0])))
+
+
+def _row(checkpoint: Checkpoint, text: str) -> list[int] | None:
+    """The ids of a text that is one sentence; None where it can't be read."""
+    try:
+        return checkpoint.vocabularies[0].encode(_read(checkpoint, text).sentences[0].text)
+    except Unreadable:
+        return None
+
+
+def _standing(translator: Translator, wanted: Mapping[str, str], size: int) -> dict[str, str]:
+    """Those of ``wanted``, answers by text, that are answered so, ``size`` at a time."""
+    texts, found = list(wanted), dict[str, str]()
+    for start in range(0, len(texts), size):
+        some = texts[start : start + size]
+        answers = translator.translate(some)
+        found |= {text: one.text for text, one in zip(some, answers, strict=True) if one.text == wanted[text]}
+    return found
 
 
 @torch.inference_mode()

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -19,9 +19,10 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
-from build_model.training.calibration import calibrate, good
+from build_model.training.assembly import assemble
+from build_model.training.completion import complete
 from build_model.training.corpus import Example
-from build_model.training.evaluation import Scores, evaluate, outputs_digest, record
+from build_model.training.evaluation import Scores, evaluate
 from build_model.training.golden import choose_goldens
 from build_model.training.mixture import Mixture
 from build_model.training.noise import retype
@@ -32,7 +33,7 @@ from build_model.training.state import Position, State, average_into, check_fold
 from build_model.training.step import Stepper, choose_device
 from model.checkpoint import Vocabularies, load_checkpoint, load_vocabularies, save_checkpoint
 from model.errors import DragomanError
-from model.fingerprint import Manifest, lang_file, lang_names
+from model.fingerprint import lang_file, lang_names
 from model.folder import NETWORK, load_model
 from model.translator import Translator
 
@@ -47,10 +48,6 @@ _SHOWN_STEPS = 20  # or after so many; the loss shown is their mean
 
 class DiskFullError(DragomanError):
     """The training folder can't be written."""
-
-
-class SettingUnknown(DragomanError):
-    """A setting isn't a field of the network's config, or can't be its value."""
 
 
 @dataclass(frozen=True)
@@ -178,8 +175,8 @@ class _Training:
         torch.manual_seed(recipe.seed)
         self.vocabularies = load_vocabularies(folder, self.model) if resume else self._build_vocabularies()
         source, target = self.vocabularies
-        network = _network(self.model, recipe.settings, self.vocabularies).to(device)
-        average = _network(self.model, recipe.settings, self.vocabularies).to(device).eval()
+        network = assemble(self.model, recipe.settings, self.vocabularies).to(device)
+        average = assemble(self.model, recipe.settings, self.vocabularies).to(device).eval()
         average.load_state_dict(network.state_dict())
         optimizer = torch.optim.AdamW(
             network.parameters(), lr=recipe.peak_rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True
@@ -355,53 +352,6 @@ class _Training:
         partial = path.with_suffix(path.suffix + ".part")
         partial.write_bytes((json.dumps(metrics, indent=1) + "\n").encode())
         partial.replace(path)
-
-
-def complete(
-    folder: Path, goldens: Sequence[Any], dev: Mapping[str, Sequence[Example]], code: Path = NETWORK
-) -> Manifest:
-    """Gives a checkpoint its goldens, the digest of its outputs on the first dev set, its scores on all of them, and
-    the calibration of its replies' scores."""
-    best = load_checkpoint(folder, code)
-    translator = Translator(best)
-    save_checkpoint(
-        best.network,
-        best.vocabularies,
-        folder,
-        goldens=goldens,
-        training=best.manifest.training,
-        outputs=outputs_digest(translator, next(iter(dev.values()))),
-        code=code,
-    )
-    surenesses, rights = [], []
-    for name, examples in dev.items():
-        found = evaluate(translator, examples)
-        record(folder, name, found.scores)
-        for text, sureness, example in zip(found.translations, found.surenesses, examples, strict=True):
-            if sureness is not None:
-                surenesses.append(sureness)
-                rights.append(good(text, example))
-    fitted = calibrate(surenesses, rights)
-    manifest = replace(Manifest.read(folder), calibration=asdict(fitted) if fitted else None)
-    manifest.write(folder)
-    return manifest
-
-
-def _network(model: Any, settings: Mapping[str, Any], vocabularies: Vocabularies) -> Any:
-    """The network of a config with these settings, its weights drawn.
-
-    Raises:
-        SettingUnknown: the config has no such field, or can't have such a value.
-    """
-    source, target = vocabularies
-    sizes = {"source_vocabulary": len(source), "target_vocabulary": len(target)}
-    known = [one.name for one in fields(model.config) if one.name not in sizes]
-    if unknown := [name for name in settings if name not in known]:
-        raise SettingUnknown(f"The network has no setting {', '.join(unknown)}. It has {', '.join(known)}.")
-    try:
-        return model.network(model.config(**sizes, **settings))
-    except (TypeError, ValueError, RuntimeError, AssertionError) as error:
-        raise SettingUnknown(f"These settings build no network ({error}): {dict(settings)}.") from None
 
 
 class _Shown:
