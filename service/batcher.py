@@ -54,7 +54,8 @@ class Batcher:
         workers: how many threads.
         hand_back: called in the inference thread with the outcomes of each batch.
         crashed: called in the inference thread with what ended it.
-        beat: called every few seconds and after every batch, unless a thread has shown no sign of life for long.
+        beat: called every few seconds and after every batch with the time (``time.monotonic()``) when the thread that
+            has been silent longest last showed a sign of life.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class Batcher:
         workers: int,
         hand_back: Callable[[list[Outcome]], None],
         crashed: Callable[[BaseException], None],
-        beat: Callable[[], None],
+        beat: Callable[[float], None],
     ) -> None:
         self._translate = translate
         self._max_batch = max_batch
@@ -132,9 +133,8 @@ class Batcher:
             self._crashed(error)
 
     def _show_life(self, number: int) -> None:
-        now = self._beats[number] = time.monotonic()
-        if now - min(self._beats) <= 2 * BEAT_SECONDS:
-            self._beat()
+        self._beats[number] = time.monotonic()
+        self._beat(min(self._beats))
 
     def _take(self, number: int) -> list[Job]:
         """The next batch; empty when the thread is to end."""

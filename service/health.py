@@ -1,7 +1,8 @@
 """Health: what the service writes about itself, and the probe that reads it without importing the model.
 
-Both threads write the time to a file of their own, and a file is there while the service takes requests. The time is
-that of the monotonic clock, which every process on a machine shares, so that setting the clock harms nobody.
+The loop's thread and the inference threads write the time to a file each, the latter that of the thread that has been
+silent longest; and a file is there while the service takes requests. The time is that of the monotonic clock, which
+every process on a machine shares, so that setting the clock harms nobody.
 """
 
 import os
@@ -22,19 +23,19 @@ def folder() -> Path:
 
 
 class Heartbeat:
-    """A file that one thread keeps writing the time to."""
+    """A file that the time of the last sign of life is written to."""
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         self._last = float("-inf")
         self.beat()
 
-    def beat(self) -> None:
-        """Writes the time, unless that was done a moment ago."""
-        now = time.monotonic()
-        if now - self._last >= _LEAST_INTERVAL_SECONDS:
-            self._last = now
-            os.pwrite(self._file, f"{now:020.3f}".encode(), 0)
+    def beat(self, at: float | None = None) -> None:
+        """Writes when the last sign of life was, now or ``at``, unless what stands there is hardly older."""
+        at = time.monotonic() if at is None else at
+        if at - self._last >= _LEAST_INTERVAL_SECONDS:
+            self._last = at
+            os.pwrite(self._file, f"{at:020.3f}".encode(), 0)
 
 
 class Vitals:

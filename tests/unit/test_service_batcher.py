@@ -2,10 +2,12 @@
 
 import queue
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import pytest
+from patience import until
 
 from service.batcher import Batcher, Job, Outcome
 from service.ledger import Entry
@@ -38,6 +40,7 @@ class Watched:
     batches: list[list[str]] = field(default_factory=list)
     outcomes: "queue.Queue[list[Outcome]]" = field(default_factory=queue.Queue)
     crashes: "queue.Queue[BaseException]" = field(default_factory=queue.Queue)
+    beats: list[float] = field(default_factory=list)
     started: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     may_go_on: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
@@ -48,7 +51,7 @@ class Watched:
             self.workers,
             hand_back=self.outcomes.put,
             crashed=self.crashes.put,
-            beat=lambda: None,
+            beat=self.beats.append,
         )
 
     def translate(self, texts: list[str]) -> Sequence[Capitals]:
@@ -171,6 +174,20 @@ def two() -> Iterator[Watched]:
     yield each
     each.may_go_on.release(100)
     assert each.batcher.stop(WAIT_SECONDS)
+
+
+def test_a_worker_that_hangs_is_not_hidden_by_one_that_is_well(two: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.batcher.BEAT_SECONDS", 0.01)
+    busy(two)
+    two.submit("other")
+    assert two.started.acquire(timeout=WAIT_SECONDS)
+    began = time.monotonic()  # both work, and show no sign of life
+    two.let_go()  # one of them
+    beats = len(two.beats)
+    until(lambda: len(two.beats) > beats + 10, "signs of life of the one that is well")
+    assert max(two.beats) <= began
+    two.let_go()
+    until(lambda: two.beats[-1] > began, "the other one's")
 
 
 def test_two_workers_translate_at_the_same_time(two: Watched) -> None:
