@@ -17,7 +17,7 @@ from .client import Client
 from .conftest import Start, starting
 from .fleet import Replica
 from .rows import case, fault
-from .texts import FALLBACK, SENTENCE
+from .texts import FALLBACK, SENTENCE, longest
 
 MOST_MEMORY_MB = 600
 
@@ -129,8 +129,7 @@ def test_erroneous_input_is_quarantined_and_costs_one_restart(
 @fault("one bad inside a batch of 32")
 def test_the_31_others_are_answered_first(replica: Replica, client: Client) -> None:
     ends = len(replica.exit_codes)
-    # A text of many sentences keeps the model busy while the 32 arrive, so that they are its next batch.
-    client.send(" ".join([SENTENCE] * 150))
+    client.send(longest())  # keeps the model busy while the 32 arrive, so that they are its next batch
     sent = [
         client.send(b"\xff", erroneous=True) if number == 15 else client.send(f"J'ai {number} chats.")
         for number in range(32)
