@@ -17,21 +17,25 @@ def safetensors(fill: bytes) -> bytes:
     return len(header).to_bytes(8, "little") + header + fill * 4
 
 
+def write_checkpoint(folder: Path, fill: bytes = b"\0", network: Path = NETWORK) -> Path:
+    """Writes a checkpoint folder that passes the guard: its weights mean nothing, its digests hold."""
+    folder.mkdir()
+    (folder / WEIGHTS).write_bytes(safetensors(fill))
+    for code in ("fra", "eng"):
+        (folder / lang_file(code)).write_text(json.dumps({"code": code}), encoding="utf-8")
+    golden = {"source": "Je vais dormir.", "target": "I am going to sleep."}
+    (folder / GOLDEN).write_text(json.dumps(golden) + "\n", encoding="utf-8")
+    languages = SimpleNamespace(source="fra", target="eng", example="Je vais dormir.", shared=False)
+    training = {"scores": {"test": {"bleu": 49.1}}}
+    make_manifest(folder, model=languages, config={"width": 1}, training=training, network=network).write(folder)
+    return folder
+
+
 @pytest.fixture
 def make_checkpoint(tmp_path: Path) -> Callable[..., Path]:
-    """Makes a checkpoint folder that passes the guard: its weights mean nothing, its digests hold."""
+    """Writes checkpoints into folders of the test's own; see `write_checkpoint`."""
 
     def make(name: str = "checkpoint", fill: bytes = b"\0", network: Path = NETWORK) -> Path:
-        folder = tmp_path / name
-        folder.mkdir()
-        (folder / WEIGHTS).write_bytes(safetensors(fill))
-        for code in ("fra", "eng"):
-            (folder / lang_file(code)).write_text(json.dumps({"code": code}), encoding="utf-8")
-        golden = {"source": "Je vais dormir.", "target": "I am going to sleep."}
-        (folder / GOLDEN).write_text(json.dumps(golden) + "\n", encoding="utf-8")
-        languages = SimpleNamespace(source="fra", target="eng", example="Je vais dormir.", shared=False)
-        training = {"scores": {"test": {"bleu": 49.1}}}
-        make_manifest(folder, model=languages, config={"width": 1}, training=training, network=network).write(folder)
-        return folder
+        return write_checkpoint(tmp_path / name, fill, network)
 
     return make

@@ -26,9 +26,13 @@ from build_model.report import silent
 from registry.node import RegistryNode
 
 ROOT = Path(model.__file__).parent.parent
+MODEL = "dragoman/fra-eng"
 BASE = Base("debian:slim", "sha256:1d", "sha256:d1")
 CODE_BYTES = 60_000
 """A change of the code costs no more than that, and nor do new weights beside their own size."""
+
+BESIDE = ("SBOM", "provenance", "ModelPack's settings", "ModelPack's config")
+"""What lies beside each version and is its own."""
 
 MakeCheckpoint = Callable[..., Path]
 
@@ -72,7 +76,7 @@ class Builder:
         return image.make(order, root, self._scratch / str(self._count), nobody, silent())
 
     def reference(self, tag: str) -> Reference:
-        return self.registry.address.reference(image.REPOSITORY, tag)
+        return self.registry.address.reference(MODEL, tag)
 
 
 @pytest.fixture
@@ -103,6 +107,11 @@ def test_a_push_without_an_engine_sends_what_is_not_there_and_takes_the_runtime_
         ("library", True),
         ("code", True),
         ("config", True),
+        ("runtime's SBOM", False),
+        ("SBOM", True),
+        ("provenance", True),
+        ("ModelPack's settings", True),
+        ("ModelPack's config", True),
     ]
     assert str(made.pushed).startswith("sent ")
     assert not made.tested
@@ -131,7 +140,7 @@ def test_a_change_of_the_code_sends_no_more_than_the_code(
         file.write("\n# changed\n")
     made = builder.push("1.0.1", checkpoint, clone, max_push=CODE_BYTES)
     assert made.pushed
-    assert [one.holds for one in made.pushed.transfers if one.sent] == ["code", "config"]
+    assert [one.holds for one in made.pushed.transfers if one.sent] == ["code", "config", *BESIDE]
 
 
 def test_new_weights_send_their_size_and_little_more(builder: Builder, make_checkpoint: MakeCheckpoint) -> None:
@@ -139,14 +148,14 @@ def test_new_weights_send_their_size_and_little_more(builder: Builder, make_chec
     made = builder.push("1.1.0", make_checkpoint("other", fill=b"\1"))
     assert made.pushed
     sent = {one.holds: one.size for one in made.pushed.transfers if one.sent}
-    assert set(sent) == {"model", "code", "config"}  # with the manifest, which is beside the service
+    assert set(sent) == {"model", "code", "config", *BESIDE}  # with the manifest, which is beside the service
     assert made.pushed.sent - sent["model"] < CODE_BYTES
 
 
 def test_more_than_max_push_is_refused_and_nothing_is_sent(builder: Builder, make_checkpoint: MakeCheckpoint) -> None:
     with pytest.raises(PushTooLarge, match=r"(?s)--max-push allows 1\.0 kB.*code: .*Nothing was sent"):
         builder.push("1.0.0", make_checkpoint(), max_push=1000)
-    assert builder.registry.tags(image.REPOSITORY) == []
+    assert builder.registry.tags(MODEL) == []
 
 
 def test_a_pushed_version_is_not_overwritten(

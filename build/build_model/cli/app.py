@@ -24,6 +24,7 @@ from build_model.cli import (
     store,
     training,
     translate,
+    trust,
 )
 
 NAME = "build-model"
@@ -37,7 +38,7 @@ app = typer.Typer(
 )
 
 app.callback(invoke_without_command=True)(build.build)
-for each in (build, store, operation, translate, status, training, adopt, network, config):
+for each in (build, store, trust, operation, translate, status, training, adopt, network, config):
     app.add_typer(each.group)
 app.add_typer(quarantine.group, name="quarantine")
 app.add_typer(render.group, name="render")

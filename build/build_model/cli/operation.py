@@ -19,6 +19,7 @@ from build_model.cli.options import (
     reported,
 )
 from build_model.engine import Engine
+from build_model.image.signature import PublicKey
 from build_model.operation import deploy as deploying
 from build_model.operation import shadow as shadows
 from build_model.operation import smoke, swarm
@@ -74,6 +75,15 @@ Hosts = Annotated[
 EngineKind = Annotated[
     Orchestrator, typer.Option(help="What keeps the replicas running: Docker, or the swarm that the engine manages.")
 ]
+RequireSignature = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="PUB",
+        envvar="DRAGOMAN_REQUIRE_SIGNATURE",
+        help="Only an image that this public key signed under this version (`build-model sign`).",
+        show_default="any",
+    ),
+]
 Observe = Annotated[
     float, typer.Option(metavar="SECONDS", min=0, help="How long new replicas are watched before the old ones go.")
 ]
@@ -122,6 +132,7 @@ def deploy(
     shadow: Annotated[
         bool, typer.Option("--shadow", help="Change nothing: let it answer copies of requests, and show what differs.")
     ] = False,
+    require_signature: RequireSignature = None,
     repository: Repository = REPOSITORY,
     name: Name = DEPLOYMENT,
     host: Host = None,
@@ -149,7 +160,8 @@ def deploy(
             client_amqp_url=client_amqp_url or amqp_url,
             memory_bytes=_bytes(memory),
         )
-        deployer = deploying.Deployer(engines(host, hosts), progress_for(as_json))
+        key = PublicKey.read(require_signature) if require_signature else None
+        deployer = deploying.Deployer(engines(host, hosts), progress_for(as_json), key)
         if engine is Orchestrator.swarm:
             _print_rolled(deployer.to_swarm(wanted, observe), as_json=as_json)
             return
@@ -163,6 +175,7 @@ def deploy(
 def rollback(
     version: Annotated[str, typer.Argument(metavar="[VERSION]", help="Where to.", show_default="what ran before")] = "",
     observe: Observe = deploying.OBSERVE_SECONDS,
+    require_signature: RequireSignature = None,
     name: Name = DEPLOYMENT,
     host: Host = None,
     hosts: Hosts = None,
@@ -175,7 +188,8 @@ def rollback(
     deploy; settings stay as they are. A deploy that was cut off is undone, a rollback that was cut off is finished.
     """
     with reported(as_json=as_json):
-        deployer = deploying.Deployer(engines(host, hosts), progress_for(as_json))
+        key = PublicKey.read(require_signature) if require_signature else None
+        deployer = deploying.Deployer(engines(host, hosts), progress_for(as_json), key)
         if engine is Orchestrator.swarm:
             _print_rolled(deployer.back_in_swarm(name, observe), as_json=as_json)
             return

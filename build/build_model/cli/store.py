@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from build_model import report
-from build_model.cli.options import (
-    RELEASED,
-    REPOSITORY,
-    ROOT,
-    Json,
-    RegistryAddress,
-    Repository,
-    progress_for,
-    reported,
-)
-from build_model.cli.training import Network
+from build_model.cli.options import REPOSITORY, Json, RegistryAddress, Repository, reported
 from build_model.engine import Engine
 from build_model.image import image, inspection
-from build_model.image import verify as verification
 from build_model.image.inspection import Inspection
 from build_model.image.reference import Address, Reference
 from build_model.image.registry import Registry
 from build_model.image.version import Version
-from model.folder import NETWORK
 
 group = typer.Typer()
 
@@ -52,42 +39,6 @@ def inspect(
             else image.inspect_local(Engine.connect(), wanted)
         )
         _print_inspection(found, as_json=as_json)
-
-
-@group.command()
-def verify(
-    reference: Annotated[
-        str, typer.Argument(metavar="REF", help="HOST:PORT/NAME:VERSION, or VERSION with --registry.")
-    ],
-    registry: RegistryAddress = "",
-    repository: Repository = REPOSITORY,
-    rebuild: Annotated[
-        bool, typer.Option("--rebuild", help="Build it again from this clone, and compare the digests.")
-    ] = False,
-    checkpoint: Annotated[
-        Path, typer.Option(metavar="DIR", help="What to rebuild it from.", show_default="the released one")
-    ] = RELEASED,
-    network: Network = NETWORK,
-    as_json: Json = False,
-) -> None:
-    """Check an image in a registry byte for byte, without running it.
-
-    Every blob against its digest, every layer against the config, labels and annotations against what is inside, and
-    the model's own guard: architecture hash, weights, vocabularies, goldens.
-    """
-    with reported(as_json=as_json):
-        wanted = reference_of(reference, registry, repository)
-        if not wanted.registry:
-            raise typer.BadParameter("name its registry: HOST:PORT/NAME:VERSION, or --registry.", param_hint="REF")
-        there, progress = registry_of(wanted, registry), progress_for(as_json)
-        found = verification.verify_image(there, wanted, progress)
-        if rebuild:
-            image.verify_rebuilt(there, found.reference, ROOT, checkpoint, network)
-        if as_json:
-            report.print_object({**found.encode(), "rebuilt": rebuild})
-            return
-        same = [("rebuilt", "the same digest")] if rebuild else []
-        report.print_facts(f"{found.reference} is what it says", [*found.checked, *same])
 
 
 def reference_of(text: str, registry: str, repository: str) -> Reference:

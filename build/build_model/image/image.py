@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from build_model.engine import Engine
-from build_model.image import artifact, base, engine_image, login, runtime
+from build_model.image import artifact, attached, base, engine_image, login, runtime
 from build_model.image import version as versions
 from build_model.image.artifact import CHECKPOINT
 from build_model.image.blobs import BlobMissing
@@ -135,6 +135,7 @@ def make(order: Order, root: Path, artifacts: Path, connect: Connect, progress: 
         return _made_in_engine(order, planned, root, connect, progress, warning)
     registry = Registry(order.registry)
     if digest := standing(planned, registry):
+        warning = attached.complete(planned, registry, digest, progress) or warning
         return Made(planned, "", digest, (), None, False, False, warning)
     assert planned.shared_runtime
     below = registry.find(planned.shared_runtime) or share_runtime(planned, registry, root, connect, progress)
@@ -159,13 +160,14 @@ def _pushed(
     progress: Progress,
     warning: str | None,
 ) -> Made:
-    """Put the image under its digest, try it, and only then give it the version's tag."""
+    """Put the image under its digest, try it, put beside it what refers to it; only then it gets the version's tag."""
     composed = planned.compose(registry.config(below), below.layers)
     reference = planned.reference
+    beside = attached.of_image(planned, composed, below, attached.runtime_bill(registry, below, progress))
     pushed = upload(
         registry,
         reference.repository,
-        _parts(composed, below.layers),
+        [*_parts(composed, below.layers), *(part for one in beside for part in one.parts)],
         progress,
         source=below.repository,
         max_bytes=order.max_push,
@@ -177,11 +179,13 @@ def _pushed(
         engine = connect()
         image_id = engine.pull(pinned.pinned, progress, login.for_engine(reference.registry)).id
         self_test(engine, image_id, progress)
+    attached.attach(registry, pinned, beside)
     take(registry, reference, composed.manifest)
+    attached.name_twin(registry, reference, beside)
     if order.test:
         for name in planned.references:
             engine.tag(image_id, str(name))
-    layers = tuple((one.holds, one.size) for one in pushed.transfers if one.holds != "config")
+    layers = tuple((part.holds, part.descriptor.size) for part in _parts(composed, below.layers)[:-1])
     return Made(planned, image_id, composed.manifest.digest, layers, pushed, True, order.test, warning)
 
 

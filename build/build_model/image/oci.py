@@ -12,7 +12,7 @@ import io
 import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import IO, Any
 
@@ -24,6 +24,8 @@ CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
+OPEN_CONTAINERS = "org.opencontainers.image."
+"""How the labels and annotations begin whose meaning the image-spec gives."""
 PLATFORM = {"architecture": "amd64", "os": "linux"}
 
 _GZIP_HEADER = b"\x1f\x8b\x08" + bytes(5) + b"\x02\xff"  # RFC 1952: no flags, no time, best compression, unknown system
@@ -120,6 +122,10 @@ def document(value: Mapping[str, Any], media_type: str) -> Blob:
     return blob(text.encode(), media_type)
 
 
+EMPTY = blob(b"{}", "application/vnd.oci.empty.v1+json")
+"""What stands where a manifest needs a config or a layer and has none (image-spec, manifest.md)."""
+
+
 def layer(files: Mapping[str, Content]) -> Layer:
     """A layer of ``files``, by path from the root; see ``context.pack`` for owners, modes and times."""
     compressed = io.BytesIO()
@@ -197,6 +203,33 @@ def manifest(config_blob: Blob, layers: Sequence[Descriptor], annotations: Mappi
         },
         MANIFEST,
     )
+
+
+def referrer(
+    artifact_type: str,
+    subject: Descriptor,
+    layers: Sequence[Descriptor],
+    annotations: Mapping[str, str],
+    config_of: Descriptor | None = None,
+) -> Blob:
+    """A manifest that says something of the one that ``subject`` describes: in its layers, or in its annotations alone.
+
+    EMPTY has to be there before it is put.
+    """
+    described = Descriptor(subject.media_type, subject.digest, subject.size)
+    manifest_blob = document(
+        {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "artifactType": artifact_type,
+            "config": (config_of or EMPTY.descriptor).encode(),
+            "layers": [one.encode() for one in layers] or [EMPTY.descriptor.encode()],
+            "subject": described.encode(),
+            "annotations": dict(annotations),
+        },
+        MANIFEST,
+    )
+    return replace(manifest_blob, descriptor=replace(manifest_blob.descriptor, artifact_type=artifact_type))
 
 
 def timestamp(time: datetime) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from build_model.image import artifact, oci, runtime
 from build_model.image.artifact import Artifact, Layers
 from build_model.image.inspection import Inspection
-from build_model.image.oci import Blob, Descriptor, Layer
+from build_model.image.oci import OPEN_CONTAINERS, Blob, Descriptor, Layer
 from build_model.image.reference import Address, Reference
 from build_model.image.runtime import Runtime
 from build_model.image.version import Version
@@ -23,7 +23,6 @@ from model.fingerprint import Manifest
 from model.folder import NETWORK
 from model.wordlists import NAMES
 
-OPEN_CONTAINERS = "org.opencontainers.image."
 LICENCES = "Apache-2.0 AND CC-BY-2.0"
 """As SPDX has it: of the code, and of the sentences that the weights were trained on."""
 

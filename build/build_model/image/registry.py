@@ -22,6 +22,8 @@ from model.errors import DragomanError
 MANIFEST_TYPES = (oci.MANIFEST, oci.INDEX, oci.DOCKER_MANIFEST, oci.DOCKER_INDEX)
 SUBJECT_HEADER = "OCI-Subject"
 """How a registry says that it files what was put under what it refers to."""
+BESIDE = ("sha256-", "modelpack-")
+"""How the tags begin of what lies beside images: lists of referrers, signatures, the models' twins."""
 _ATTEMPTS = 3
 _TAGS_SHOWN = 30
 
@@ -181,23 +183,30 @@ class Registry:
         entries = [Descriptor.decode(entry) for document in documents for entry in document.get("manifests") or ()]
         return [entry for entry in entries if artifact_type in ("", entry.artifact_type)]
 
-    def attach(self, reference: Reference, manifest: Blob) -> None:
-        """Put a manifest whose ``subject`` is the one with the digest of ``reference``.
+    def attach(self, reference: Reference, *manifests: Blob) -> None:
+        """Put manifests whose ``subject`` is the one with the digest of ``reference``.
 
-        Where the registry has no API for that, it is listed under the tag that the specification has for it.
+        Where the registry has no API for that, they are listed under the tag that the specification has for it.
         """
-        if self.put_manifest(replace(reference, tag="", digest=""), manifest):
-            return
-        content = b"".join(oci.pieces(manifest.content))
-        entry = Stored(reference.repository, manifest.descriptor.media_type, content).descriptor
-        for _ in range(_ATTEMPTS):  # another may write the list at the same time; nothing keeps us apart
-            listed = [one for one in self._filed(reference) if one.digest != entry.digest]
-            entries = [one.encode() for one in (*listed, entry)]
-            index = {"schemaVersion": 2, "mediaType": oci.INDEX, "manifests": entries}
+        where = replace(reference, tag="", digest="")
+        unfiled = [manifest for manifest in manifests if not self.put_manifest(where, manifest)]
+        entries = {
+            manifest.digest: Stored(
+                reference.repository, manifest.descriptor.media_type, b"".join(oci.pieces(manifest.content))
+            ).descriptor
+            for manifest in unfiled
+        }
+        for _ in range(_ATTEMPTS if entries else 0):  # another may write the list too; nothing keeps us apart
+            listed = [one for one in self._filed(reference) if one.digest not in entries]
+            everything = [one.encode() for one in (*listed, *entries.values())]
+            index = {"schemaVersion": 2, "mediaType": oci.INDEX, "manifests": everything}
             self.put_manifest(fallback(reference), oci.document(index, oci.INDEX))
-            if entry.digest in {one.digest for one in self._filed(reference)}:
+            if entries.keys() <= {one.digest for one in self._filed(reference)}:
                 return
-        raise RegistryUnreachable(f"{self.host} lost {manifest.digest} from its list {fallback(reference)}. Try again.")
+        if entries:
+            raise RegistryUnreachable(
+                f"{self.host} lost {', '.join(entries)} from its list {fallback(reference)}. Try again."
+            )
 
     def _filed(self, reference: Reference) -> list[Descriptor]:
         filed = self.find(fallback(reference))
@@ -227,7 +236,7 @@ class Registry:
 
     def _unknown(self, reference: Reference) -> VersionUnknown:
         try:
-            tags = sorted(tag for tag in self.tags(reference.repository) if not tag.startswith("sha256-"))
+            tags = sorted(tag for tag in self.tags(reference.repository) if not tag.startswith(BESIDE))
         except (AccessRefused, RegistryUnreachable):  # that it isn't there is the answer
             tags = []
         shown = ", ".join([*tags[:_TAGS_SHOWN], *(["…"] if len(tags) > _TAGS_SHOWN else [])])

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import io
 import json
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from build_model.image import artifact, oci
+from build_model.image import artifact, attached, oci, packages, trust
 from build_model.image.artifact import APPLICATION, CHECKPOINT, sha256
 from build_model.image.inspection import BY, ImageForeign
-from build_model.image.oci import Descriptor
-from build_model.image.plan import OPEN_CONTAINERS, Composed, Plan
+from build_model.image.oci import OPEN_CONTAINERS, Descriptor
+from build_model.image.plan import Composed, Plan
 from build_model.image.reference import Reference
 from build_model.image.registry import Registry, Stored, labels_of
+from build_model.image.sbom import Content
+from build_model.image.signature import PublicKey
 from build_model.report import Progress
 from model.errors import DragomanError, GuardError
 from model.fingerprint import GOLDEN, Manifest, verify
@@ -49,12 +50,19 @@ class Verified:
         }
 
 
-def verify_image(registry: Registry, reference: Reference, progress: Progress) -> Verified:
-    """Read all of an image: digests of its blobs and of what is in them, labels, annotations, the model's own guard.
+def verify_image(
+    registry: Registry, reference: Reference, progress: Progress, key: PublicKey | None = None
+) -> Verified:
+    """Read all of an image: digests of its blobs and of what is in them, labels, annotations, the model's own guard,
+    and what lies beside it: bills of materials, provenance, signatures, one of them by ``key`` if that is given.
 
-    Raises VersionUnknown, ManifestFalse, BlobMissing, BlobFalse, ImageForeign, ImageFalse.
+    Raises VersionUnknown, ManifestFalse, BlobMissing, BlobFalse, ImageForeign, ImageFalse; what ``trust.check`` and
+    ``attached.check`` raise.
     """
     found = registry.manifest(reference)
+    pinned = replace(reference, digest=found.digest)
+    if key:
+        trust.check(registry, pinned, key)
     image = registry.image(found)
     config = registry.config(image)
     labels = labels_of(config)
@@ -65,15 +73,22 @@ def verify_image(registry: Registry, reference: Reference, progress: Progress) -
     if len(diff_ids) != len(image.layers) or not tops:
         raise ImageFalse(f"{reference} has {len(image.layers)} layers, and its config names {len(diff_ids)}.")
     files: dict[str, bytes] = {}
+    below: dict[str, bytes] = {}
     for number, (layer, diff_id) in enumerate(zip(image.layers, diff_ids, strict=True)):
         progress.line(f"Reading layer {number + 1} of {len(diff_ids)}")
-        ours = number >= len(diff_ids) - tops
-        files |= _read_layer(registry, reference, layer, diff_id, keep=ours)
+        if number < len(diff_ids) - tops:
+            below |= _read_layer(registry, reference, layer, diff_id, packages.wanted)
+        else:
+            files |= _read_layer(registry, reference, layer, diff_id, lambda path: True)
     told = image.document.get("annotations") or {}
     false = [name for name, value in told.items() if name.startswith(OPEN_CONTAINERS) and labels.get(name) != value]
     if false:
         raise ImageFalse(f"The annotations of {reference} aren't its labels: {', '.join(sorted(false))}.")
     goldens = _check_content(reference, labels, files)
+    held = packages.packages(below)
+    held_on_top = [(str(number), layer.digest) for number, layer in enumerate(image.layers[-tops:], 1)]
+    content = Content(reference.repository, labels, image.digest, held_on_top, "")
+    beside = attached.check(registry, pinned, content, held)
     total = sum(layer.size for layer in image.layers)
     checked = (
         ("manifest", found.digest),
@@ -81,8 +96,11 @@ def verify_image(registry: Registry, reference: Reference, progress: Progress) -
         ("files", str(len(files))),
         ("goldens", str(goldens)),
         ("artifact", labels["dragoman.artifact"]),
+        ("packages", f"{len(held)}, as its SBOM lists them"),
+        ("provenance", beside.statement.digest),
+        ("signatures", _signed(trust.look(registry, pinned), key)),
     )
-    return Verified(Reference(reference.registry, reference.repository, reference.tag, found.digest), checked)
+    return Verified(pinned, checked)
 
 
 def compare_rebuilt(plan: Plan, registry: Registry, found: Stored, composed: Composed) -> None:
@@ -116,40 +134,44 @@ def compare_rebuilt(plan: Plan, registry: Registry, found: Stored, composed: Com
 
 
 def _read_layer(
-    registry: Registry, reference: Reference, layer: Descriptor, diff_id: str, *, keep: bool
+    registry: Registry, reference: Reference, layer: Descriptor, diff_id: str, wanted: Callable[[str], bool]
 ) -> dict[str, bytes]:
-    """Read a layer to its end; its files where they are to be kept. ImageFalse when it isn't what the config names."""
+    """Read a layer to its end; its ``wanted`` files. ImageFalse when it isn't what the config names."""
     counted = _Counted(registry.blobs(reference.repository).stream(layer.digest))
-    digest, kept = oci.Digest(), io.BytesIO()
-    try:
+    digest = oci.Digest()
+
+    def read() -> Iterator[bytes]:
         for piece in oci.decompressed(counted):
             digest.add(piece)
-            if keep:
-                kept.write(piece)
-    except (zlib.error, EOFError) as error:
+            yield piece
+
+    pieces = read()
+    try:
+        with tarfile.open(fileobj=packages.Stream(pieces), mode="r|") as tar:
+            files = packages.read(tar, wanted)
+        for _ in pieces:
+            pass  # what follows the archive's end
+    except (zlib.error, EOFError, tarfile.TarError) as error:
         for _ in counted:
             pass  # to the end, where it shows whether these are the bytes that were pushed
-        raise ImageFalse(f"The layer {layer.digest} of {reference} can't be decompressed ({error}).") from error
+        raise ImageFalse(f"The layer {layer.digest} of {reference} can't be read ({error}).") from error
     if str(digest) != diff_id or counted.bytes != layer.size:
         raise ImageFalse(
             f"A layer of {reference} isn't the one that its config names: {digest} of {counted.bytes} bytes, not "
             f"{diff_id} of {layer.size}."
         )
-    kept.seek(0)
-    return _files(kept) if keep else {}
+    return files
 
 
 def _is_ours(step: str) -> bool:
     return step.startswith(BY) and not step.startswith(f"{BY}runtime")
 
 
-def _files(tar: io.BytesIO) -> dict[str, bytes]:
-    with tarfile.open(fileobj=tar) as members:
-        return {
-            member.name: source.read()
-            for member in members
-            if member.isfile() and (source := members.extractfile(member)) is not None
-        }
+def _signed(count: int, key: PublicKey | None) -> str:
+    """In words."""
+    if key:
+        return f"{count}, one of them by the key given"
+    return f"{count}, not checked: no --key" if count else "none"
 
 
 def _check_content(reference: Reference, labels: Mapping[str, str], files: Mapping[str, bytes]) -> int:

@@ -11,12 +11,13 @@ from typing import Any
 
 from build_model.container import Container
 from build_model.engine import Engine, Image
-from build_model.image import login
+from build_model.image import login, trust
 from build_model.image.artifact import CHECKPOINT, langs_digest
 from build_model.image.connection import RegistryUnreachable
 from build_model.image.inspection import ImageForeign
 from build_model.image.reference import Reference
 from build_model.image.registry import Registry
+from build_model.image.signature import PublicKey
 from build_model.image.version import Version
 from build_model.operation import lock, replica, smoke, swarm
 from build_model.operation import record as records
@@ -97,10 +98,11 @@ class Done:
 
 @dataclass
 class Deployer:
-    """Does what a plan says. With several engines: on all of them, or on none."""
+    """Does what a plan says. With several engines: on all of them, or on none. With a ``key``, only what it signed."""
 
     engines: tuple[Engine, ...]
     progress: Progress
+    key: PublicKey | None = None
     audit: Audit = field(default_factory=Audit.default)
 
     def running(self, name: str) -> Running:
@@ -169,8 +171,10 @@ class Deployer:
 
     def back_in_swarm(self, name: str, observe_seconds: float) -> swarm.Rolled:
         """As ``rolled_back`` and ``deploy``, in the swarm that the first engine manages."""
-        image = str(swarm.rolled_back(swarm.running(self.engines[0], name), name))
+        back = swarm.rolled_back(swarm.running(self.engines[0], name), name)
+        image = str(back)
         try:
+            self._trusted(back, back.registry)
             done = swarm.roll_back(self.engines[0], name, observe_seconds, self.progress)
         except BaseException as error:
             self.audit.record("rollback", name=name, image=image, outcome=f"{type(error).__name__}: {error}")
@@ -209,6 +213,7 @@ class Deployer:
         facts: dict[str, Any] = {"name": wanted.name, "image": str(wanted.image)}
         secrets = (wanted.environment["AMQP_URL"], wanted.client_amqp_url)
         try:
+            self._trusted(wanted.image, wanted.registry)
             yield facts
         except BaseException as error:
             facts["outcome"] = f"{type(error).__name__}: {error}"
@@ -217,6 +222,12 @@ class Deployer:
             entry = self.audit.record(what, secrets, **facts)
             if facts["outcome"] != NOTHING:
                 self._leave_record(wanted, entry)
+
+    def _trusted(self, image: Reference, address: str) -> None:
+        """Where a signature is required: what ``trust.check`` raises unless the key signed ``image``."""
+        if self.key:
+            trust.check(Registry(address), image, self.key)
+            self.progress.line(f"{image} is signed by the key that is required")
 
     def _leave_record(self, wanted: Deployment, entry: dict[str, Any]) -> None:
         """In the registry too, for other machines. What was done is done, whether it can be written there or not."""

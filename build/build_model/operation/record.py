@@ -10,10 +10,9 @@ from typing import Any
 
 from build_model.image import oci
 from build_model.image.reference import Address, Reference
-from build_model.image.registry import Registry
+from build_model.image.registry import BESIDE, Registry
 
 DEPLOY = "application/vnd.dragoman.deploy.v1+json"
-EMPTY = oci.blob(b"{}", "application/vnd.oci.empty.v1+json")
 FACTS = ("at", "who", "what", "name", "image", "before", "hosts", "outcome")
 _PREFIX = "dragoman.deploy."
 _LONGEST = 2000  # characters of an outcome; it may end with a service's last words
@@ -26,24 +25,16 @@ def leave(address: str, image: Reference, facts: Mapping[str, Any]) -> None:
     subject = registry.manifest(replace(image, tag="")).descriptor
     given = {name: str(facts[name])[:_LONGEST] for name in FACTS if facts.get(name)}
     annotations = {_PREFIX + name: value for name, value in given.items()}
-    document = {
-        "schemaVersion": 2,
-        "mediaType": oci.MANIFEST,
-        "artifactType": DEPLOY,
-        "config": EMPTY.descriptor.encode(),
-        "layers": [EMPTY.descriptor.encode()],
-        "subject": {"mediaType": subject.media_type, "digest": subject.digest, "size": subject.size},
-        "annotations": annotations | {"org.opencontainers.image.created": given.get("at", "")},
-    }
-    registry.blobs(image.repository).put(EMPTY)
-    registry.attach(image, oci.document(document, oci.MANIFEST))
+    annotations[f"{oci.OPEN_CONTAINERS}created"] = given.get("at", "")
+    registry.blobs(image.repository).put(oci.EMPTY)
+    registry.attach(image, oci.referrer(DEPLOY, subject, (), annotations))
 
 
 def history(address: str, repository: str, name: str) -> list[dict[str, str]]:
     """The records of the deployment ``name`` over all versions of ``repository``, oldest first."""
     registry = Registry(address)
     where = Address.parse(address).reference(repository)
-    versions = [tag for tag in registry.tags(where.repository) if not tag.startswith("sha256-")]
+    versions = [tag for tag in registry.tags(where.repository) if not tag.startswith(BESIDE)]
     with ThreadPoolExecutor(_AT_ONCE) as threads:
         parts = [versions[start::_AT_ONCE] for start in range(_AT_ONCE)]
         each = threads.map(lambda tags: _records(address, where, tags), parts)
