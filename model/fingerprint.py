@@ -60,6 +60,8 @@ class Manifest:
         example: a sentence of the source language, for who has to type one.
         training: corpus, seed, epochs, scores: how the weights came about.
         outputs: sha256 over the translations of the first dev sources, or None where there was no dev set.
+        serving: ``path``, the search that was found to serve it best; ``sentences_per_second`` of its goldens where
+            that was measured, and how many ``times_plain`` that is; or None where nobody looked.
         calibration: the fields of ``calibration.Calibration``, or None where there was no dev set to fit it on.
         version: the model version; None until an artifact is made of the checkpoint.
     """
@@ -77,6 +79,7 @@ class Manifest:
     training: Mapping[str, Any] = field(default_factory=dict)
     outputs: str | None = None
     calibration: Mapping[str, float] | None = None
+    serving: Mapping[str, Any] | None = None
     version: str | None = None
 
     def encode(self) -> bytes:

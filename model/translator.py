@@ -1,5 +1,6 @@
 """Translator: texts to translations, one line a stage."""
 
+import time
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -12,6 +13,7 @@ import torch
 from model.calibration import Calibration
 from model.checkpoint import Checkpoint, Vocabularies, load_checkpoint
 from model.contract import Search, Unreadable, Vocabulary
+from model.dynamic import dynamic
 from model.errors import GoldenMismatch
 from model.fingerprint import LEXICONS
 from model.folder import NETWORK
@@ -64,20 +66,22 @@ class Translator:
 
     Args:
         beam: hypotheses a source that the search keeps.
+        path: the search to take, as ``find`` says.
 
     Attributes:
         version: the model version, ``unreleased`` for a checkpoint that no artifact was made of.
         architecture: the architecture hash, in hexadecimal.
         example: a sentence that can be translated.
         source, target: ISO 639-3 codes of the languages.
-        path: which search serves: ``fast``, ``own`` or ``plain``.
+        path: which search serves: ``fast``, ``dynamic``, ``own`` or ``plain``.
+        sentences_per_second: of the last self-test; 0 before the first.
         goldens: the sentences of the self-test.
         scores: whether translations have a score.
     """
 
-    def __init__(self, checkpoint: Checkpoint, *, beam: int = BEAM) -> None:
+    def __init__(self, checkpoint: Checkpoint, *, beam: int = BEAM, path: str | None = None) -> None:
         self._vocabularies, self._pads = checkpoint.vocabularies, checkpoint.model.pads
-        self._search, self.path = find(checkpoint, beam)
+        self._search, self.path = find(checkpoint, beam, path)
         model = checkpoint.model
         self._reader = Reader(
             (model.source, model.target),
@@ -88,7 +92,7 @@ class Translator:
         self.version = checkpoint.manifest.version or "unreleased"
         self.architecture = checkpoint.manifest.architecture
         self.example, self.source, self.target = model.example, model.source, model.target
-        self.goldens = checkpoint.goldens
+        self.goldens, self.sentences_per_second = checkpoint.goldens, 0.0
         given = checkpoint.manifest.calibration
         self._calibration = Calibration(**given) if given else None
         self.scores = self._calibration is not None
@@ -138,7 +142,9 @@ class Translator:
         Raises:
             GoldenMismatch: one of them doesn't come out as it was recorded.
         """
+        started = time.perf_counter()
         found = self.translate([golden.source for golden in self.goldens])
+        self.sentences_per_second = round(len(found) / (time.perf_counter() - started), 1)
         for golden, translation in zip(self.goldens, found, strict=True):
             if translation.text != golden.target:
                 raise GoldenMismatch(
@@ -148,15 +154,24 @@ class Translator:
                 )
 
 
-def find(checkpoint: Checkpoint, beam: int = BEAM) -> tuple[Search, str]:
-    """The search that serves a checkpoint, and its name: ``fast``, ``own`` or ``plain``."""
+def find(checkpoint: Checkpoint, beam: int = BEAM, path: str | None = None) -> tuple[Search, str]:
+    """The search that serves a checkpoint, and its name: ``fast``, ``dynamic``, ``own`` or ``plain``.
+
+    Args:
+        path: ``dynamic`` or ``plain``, whatever would serve.
+    """
     model, network = checkpoint.model, checkpoint.network
     ids = ids_of(*checkpoint.vocabularies, pads=model.pads)
     again = search(network, ids, beam)
-    prepared = model.fast(network, ids) if model.fast and beam == 1 else None
     if model.search is not None:
         return without_repetition(model.search(network, ids), again, ids), "own"
-    return without_repetition(prepared or again, again, ids), "fast" if prepared else "plain"
+    if path is None and model.fast and beam == 1 and (prepared := model.fast(network, ids)):
+        return without_repetition(prepared, again, ids), "fast"
+    wanted = path or (checkpoint.manifest.serving or {}).get("path")
+    if wanted == "dynamic" and (packed := dynamic(network)) is not None:
+        quick = search(packed, ids, beam)
+        return without_repetition(quick, quick, ids), "dynamic"
+    return without_repetition(again, again, ids), "plain"
 
 
 def translate_sentences(

@@ -89,7 +89,10 @@ def tally() -> int:
 def self_test(settings: "Settings") -> int:
     """Prints which model holds; its errors are raised."""
     translator = _load(settings)
-    print(f"self-test passed: version {translator.version}, architecture {translator.architecture}")
+    print(
+        f"self-test passed: version {translator.version}, architecture {translator.architecture}, "
+        f"path {translator.path}, {translator.sentences_per_second:g} sentences/s"
+    )
     return 0
 
 
@@ -108,7 +111,15 @@ def serve(settings: "Settings", stop: Stop) -> int:
     except OSError as error:
         raise SettingsError(f"TMPDIR: {error}. Mount a tmpfs there, for the heartbeat files.") from None
     translator = _load(settings)
-    log.info("loaded", version=translator.version, architecture=translator.architecture)
+    speed = translator.sentences_per_second
+    log.info(
+        "loaded",
+        version=translator.version,
+        architecture=translator.architecture,
+        path=translator.path,
+        sentences_per_second=speed,
+    )
+    vitals.tally.loaded(translator.path, speed)
     if stop.asked:
         return 0
     guard_decoder()

@@ -22,7 +22,13 @@ class Tally:
         self._statuses: Counter[str] = Counter()
         self._buckets = [0] * (len(BOUNDS_SECONDS) + 1)
         self._scores = [0, 0.0, 0.0]  # how many, their sum, the sum of their squares
+        self._serving: dict[str, object] = {}
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        self.write()
+
+    def loaded(self, path: str, sentences_per_second: float) -> None:
+        """The model is there: the search that serves, and how fast its self-test was."""
+        self._serving = {"path": path, "sentences_per_second": sentences_per_second}
         self.write()
 
     def processed(self, status: str, seconds: float) -> None:
@@ -47,5 +53,6 @@ class Tally:
             "bounds_seconds": BOUNDS_SECONDS,
             "buckets": self._buckets,
             "scores": [count, round(total, 4), round(squares, 4)],
+            **self._serving,
         }
         os.pwrite(self._file, json.dumps(numbers).encode().ljust(_BYTES), 0)

@@ -19,6 +19,7 @@ model/checkpoint/golden.jsonl
 model/checkpoint/manifest.json
 model/checkpoint/weights.safetensors
 model/contract.py
+model/dynamic.py
 model/errors.py
 model/fingerprint.py
 model/folder.py

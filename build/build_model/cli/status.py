@@ -38,7 +38,7 @@ def status(name: Name = DEPLOYMENT, host: Host = None, hosts: Hosts = None, as_j
                 continue
             report.print_facts(f"{name}{where}: {running.reference or 'nothing is deployed'}", running.facts())
             if running.replicas:
-                report.print_table(("replica", "version", "state", "restarts", "since"), running.rows())
+                report.print_table(("replica", "version", "state", "restarts", "since", "search"), running.rows())
             if others:
                 print(f"Other deployments on this engine: {', '.join(others)}. See one with --name.")
         if as_json:

@@ -64,6 +64,14 @@ def _print_inspection(found: Inspection, *, as_json: bool) -> None:
         f"layers, {'compressed' if found.compressed else 'on disk'}",
         ((holds, report.size(count)) for holds, count in found.layers),
     )
+    if serving := found.manifest.get("serving"):
+        report.print_facts(
+            "served by",
+            [
+                ("path", serving["path"]),
+                ("goldens", f"{serving['sentences_per_second']:g} sentences/s, {serving['times_plain']:g} times plain"),
+            ],
+        )
     training = {name: value for name, value in found.manifest.get("training", {}).items() if name != "scores"}
     report.print_facts("training", sorted((name, str(value)) for name, value in training.items()))
     scores = ((of, f"BLEU {score['bleu']:.1f}, chrF {score.get('chrf', 0):.1f}") for of, score in found.scores.items())

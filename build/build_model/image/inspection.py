@@ -54,6 +54,7 @@ class Inspection:
             "labels": dict(self.labels),
             "manifest": dict(self.manifest),
             "scores": self.scores,
+            "serving": self.manifest.get("serving"),
             "layers": [{"holds": holds, "bytes": count} for holds, count in self.layers],
             "layers_compressed": self.compressed,
             "files": dict(self.digests),

@@ -24,7 +24,7 @@ from build_model.operation import record as records
 from build_model.operation import shadow as shadows
 from build_model.operation.audit import Audit
 from build_model.operation.labels import DEPLOYMENT, ROLE
-from build_model.operation.observe import Comparison, observe
+from build_model.operation.observe import Comparison, observe, serving_of
 from build_model.operation.plan import HOST_NETWORK, Plan, plan
 from build_model.operation.replica import Replica
 from build_model.operation.rpc import Broker
@@ -125,7 +125,8 @@ class Deployer:
     @staticmethod
     def status(engine: Engine, name: str) -> Status:
         """What runs as ``name`` on ``engine``, and whether it is locked."""
-        return Status(name, Running.of(replica.find(engine, name)), lock.find(engine, name))
+        found = replica.find(engine, name)
+        return Status(name, Running.of(found), lock.find(engine, name), serving_of(engine, found))
 
     def rolled_back(self, name: str, version: str | None) -> Deployment:
         """What a rollback deploys: ``version`` if one is given, else what ran before; settings stay as they are."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from math import sqrt
+from typing import Any
 
+from build_model.container import Container
 from build_model.engine import ContainerMissing, Engine, EngineFailed
 from build_model.operation.replica import RESTARTS_TOLERATED, Replica, ready
 from build_model.operation.smoke import FAST_ENOUGH_SECONDS, TIMES_SLOWER
@@ -28,6 +31,17 @@ LOOK_SECONDS, COMPARE_SECONDS = 0.5, 2.0
 
 class Withdrawn(DragomanError):
     """A new version didn't stand the observation; the old one goes on."""
+
+
+def serving_of(engine: Engine, replicas: Sequence[Container]) -> dict[str, dict[str, Any]]:
+    """What each replica that runs says of the search that serves it, by ID; nothing where it can't be asked."""
+    found = {}
+    for one in replicas:
+        if one.status == "running":
+            with suppress(ContainerMissing, EngineFailed, ValueError):
+                said = json.loads(engine.execute(one.id, TALLY).log)
+                found[one.id] = {name: said[name] for name in ("path", "sentences_per_second") if name in said}
+    return found
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from build_model.container import Container
@@ -13,13 +14,26 @@ from build_model.operation.running import Running
 from model.url import shown
 
 
+def served(said: Mapping[str, Any]) -> str:
+    """Which search serves, and how fast it was, in words."""
+    if not said.get("path"):
+        return "?"
+    return f"{said['path']}, {said['sentences_per_second']:g} sentences/s"
+
+
 @dataclass(frozen=True)
 class Status:
-    """What ``build-model status`` shows. ``reference`` is None when nothing is deployed."""
+    """What ``build-model status`` shows. ``reference`` is None when nothing is deployed.
+
+    Attributes:
+        serving: of a replica that runs, by its ID: the ``path`` of its search and the ``sentences_per_second`` of its
+            self-test. Images before 2.1 say nothing.
+    """
 
     name: str
     running: Running | None
     lock: Container | None
+    serving: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def reference(self) -> Reference | None:
@@ -48,7 +62,7 @@ class Status:
         return facts
 
     def rows(self) -> list[tuple[str, ...]]:
-        """For a person: name, version, state, restarts and start of each replica."""
+        """For a person: name, version, state, restarts, start and search of each replica."""
         return [
             (
                 one.name,
@@ -56,6 +70,7 @@ class Status:
                 " ".join(filter(None, (one.status, one.health))),
                 str(one.restarts),
                 one.started_at[:19],
+                served(self.serving.get(one.id, {})),
             )
             for one in self.replicas
         ]
@@ -79,6 +94,8 @@ class Status:
                     "restarts": one.restarts,
                     "metrics_port": one.environment.get("METRICS_PORT"),
                     "started_at": one.started_at,
+                    "path": self.serving.get(one.id, {}).get("path"),
+                    "sentences_per_second": self.serving.get(one.id, {}).get("sentences_per_second"),
                 }
                 for one in self.replicas
             ],

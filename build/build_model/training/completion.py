@@ -8,6 +8,7 @@ from build_model.training import variety
 from build_model.training.calibration import calibrate, good
 from build_model.training.corpus import Example
 from build_model.training.evaluation import evaluate, outputs_digest, record
+from build_model.training.serving import decide
 from model.checkpoint import Golden, load_checkpoint, save_checkpoint
 from model.fingerprint import Manifest
 from model.folder import NETWORK
@@ -18,7 +19,8 @@ def complete(
     folder: Path, goldens: Sequence[Golden], dev: Mapping[str, Sequence[Example]], code: Path = NETWORK
 ) -> Manifest:
     """Gives a checkpoint its goldens, the digest of its outputs on the first dev set, its scores on all that have
-    references, the calibration of its replies' scores, and what it says to most of them where that is the same."""
+    references, the calibration of its replies' scores, what it says to most of them where that is the same, and the
+    search that serves it."""
     best = load_checkpoint(folder, code)
     translator = Translator(best)
     save_checkpoint(
@@ -54,5 +56,7 @@ def complete(
         training={**training, **variety.facts(dull)},
         calibration=asdict(fitted) if fitted else None,
     )
+    manifest.write(folder)
+    manifest = replace(manifest, serving=decide(folder, next(iter(dev.values())), code))
     manifest.write(folder)
     return manifest

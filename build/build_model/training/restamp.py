@@ -8,6 +8,7 @@ from pathlib import Path
 
 from build_model.training.corpus import Example
 from build_model.training.evaluation import COMPARED_OUTPUTS, outputs_digest
+from build_model.training.serving import decide
 from model.errors import ChecksumMismatch, DragomanError, GoldenMismatch
 from model.fingerprint import MANIFEST, WEIGHTS, Manifest, architecture_hash, code_digests, file_digest, tensor_table
 from model.folder import NETWORK
@@ -64,6 +65,9 @@ def restamp(folder: Path, examples: Sequence[Example] = (), code: Path = NETWORK
             shutil.copyfile(folder / name, trial / name)
         stamped.write(trial)
         goldens = _compare(Translator.load(trial, code), manifest, examples)
+        serving = decide(trial, examples, code)
+        if serving is None or serving["path"] != (manifest.serving or {}).get("path"):  # a speed alone changes nothing
+            stamped = replace(stamped, serving=serving)
     if stamped != manifest:
         stamped.write(folder)
     return Restamped(manifest.architecture, stamped.architecture, goldens, min(len(examples), COMPARED_OUTPUTS))
