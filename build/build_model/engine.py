@@ -120,6 +120,20 @@ class Engine:
         client.api.timeout = STREAM_SECONDS
         return cls(client, host)
 
+    def about(self) -> dict[str, str]:
+        """What it is: name, version, os, architecture, how it stores images, and where (``root``)."""
+        with translated("say what it is"):
+            told, version = self.client.info(), self.client.version()
+        name = (version.get("Components") or [{}])[0].get("Name", "Engine")
+        return {
+            "name": "Docker" if name == "Engine" else str(name),
+            "version": str(version.get("Version", "")),
+            "os": str(told.get("OSType", "")),
+            "architecture": str(told.get("Architecture", "")),
+            "storage": str(told.get("Driver", "")),
+            "root": str(told.get("DockerRootDir", "")),
+        }
+
     # Images
 
     def image(self, reference: str) -> Image | None:

@@ -115,6 +115,13 @@ def print_facts(title: str, facts: Iterable[tuple[str, str]]) -> None:
         console.print(f"  {name:<{width}}  {value}", markup=False, highlight=False, soft_wrap=True)
 
 
+def print_finding(state: str, what: str, said: str) -> None:
+    """One line: how it is (ok, warn, fail), of what, and what there is to say. Printed whole."""
+    style = {"ok": "green", "warn": "yellow", "fail": "red"}[state]
+    text = Text.assemble((f"{state:<4}", style), f"  {what:<16}  {said}")
+    Console().print(text, highlight=False, soft_wrap=True)
+
+
 def print_table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
     """A small table with a header. Values are printed whole, however narrow the window."""
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")

@@ -125,13 +125,15 @@ class RegistryNode:
 
 @dataclass
 class Tokens:
-    """A token server: gives whoever shows USER and PASSWORD, or IDENTITY_TOKEN, what is asked for below ``allowed``.
+    """A token server: gives whoever shows USER and PASSWORD, or IDENTITY_TOKEN, what is asked for below ``allowed``,
+    and below ``reads`` as much of it as reads.
 
     ``asked``: (method, scope) of each request. A context manager.
     """
 
     folder: Path
     allowed: str = "me/"
+    reads: str = "nobody's/"
     asked: list[tuple[str, str]] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -155,7 +157,8 @@ class Tokens:
         access = []
         for scope in scopes:
             kind, name, actions = scope.split(":")
-            granted = actions.split(",") if name.startswith(self.allowed) else []
+            granted = actions.split(",") if name.startswith((self.allowed, self.reads)) else []
+            granted = [one for one in granted if one == "pull" or name.startswith(self.allowed)]
             access.append({"type": kind, "name": name, "actions": granted})
         now = int(time.time())
         body = (self.folder / "tokens.crt").read_text().split("-----")[2]

@@ -15,6 +15,7 @@ from build_model.cli import (
     adopt,
     build,
     config,
+    doctor,
     network,
     operation,
     quarantine,
@@ -38,7 +39,7 @@ app = typer.Typer(
 )
 
 app.callback(invoke_without_command=True)(build.build)
-for each in (build, store, trust, operation, translate, status, training, adopt, network, config):
+for each in (build, doctor, store, trust, operation, translate, status, training, adopt, network, config):
     app.add_typer(each.group)
 app.add_typer(quarantine.group, name="quarantine")
 app.add_typer(render.group, name="render")

@@ -95,6 +95,10 @@ class Blobs:
             location, start = self._left_off(location)
             self._finish(self._send(location, blob, start, show), blob)
 
+    def begin_and_cancel(self) -> None:
+        """Nothing, where the repository may be written; else AccessRefused."""
+        self._connection.ask("DELETE", self._begin()).close()
+
     def _begin(self) -> str:
         answer = self._connection.ask("POST", f"{self.repository}/blobs/uploads/")
         return self._location(self._connection.checked(answer))

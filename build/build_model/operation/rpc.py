@@ -156,6 +156,12 @@ class Broker:
             with self._translated():
                 self._connection.close()
 
+    @property
+    def product(self) -> str:
+        """What the broker says that it is: ``RabbitMQ 3.10.8``."""
+        told = self._connection._impl.server_properties or {}  # which has no name that others may use
+        return f"{told.get('product', 'a broker')} {told.get('version', '')}".strip()
+
     def consumers(self, queue: str) -> int | None:
         """How many consumers ``queue`` has; None when there is no such queue."""
         try:
