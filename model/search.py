@@ -23,6 +23,7 @@ from model.contract import Hypothesis, Ids, Network, Search, Vocabulary
 from model.repetition import forbidden
 
 BEAM = 1  # hypotheses a source that the service keeps: 1 is greedy, see docs/model.md
+KEPT = 0.75  # of a batch's rows; where no more go on, those that have ended are left behind
 
 _NEVER = float("-inf")
 
@@ -178,7 +179,7 @@ def greedy(network: Network, ids: Ids, source: Tensor, *, forbid_repetition: boo
             debts.pay(last)
         going = going & (last != ids.eos) & (limits > step)
         left = int(going.sum())
-        if 4 * left <= 3 * len(rows):
+        if left <= KEPT * len(rows):
             kept = going.nonzero().squeeze(1)
             rows, last, going, limits = rows[kept], last[kept], going[kept], limits[kept]
             state, memory = take(state, kept), take(memory, kept)
@@ -244,7 +245,7 @@ def beam_search(  # noqa: PLR0915 (a step of it in one place)
         if debts is not None:
             debts = debts.take(index)
             debts.pay(last)
-        if 4 * sum(going) <= 3 * len(rows):
+        if sum(going) <= KEPT * len(rows):
             kept = torch.tensor([position for position, on in enumerate(going) if on], dtype=torch.long)
             rows = [rows[position] for position in kept.tolist()]
             going = [True] * len(rows)

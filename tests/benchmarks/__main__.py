@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks bench|soak|profile`: what `make bench`, `make soak` and `make profile` run.
+"""`python -m tests.benchmarks bench|soak|profile|search`: what `make bench`, `make soak` and `make profile` run.
 
 Each command leaves its rows in reports/; with --write-docs the page docs/benchmarks.md is written of all that is there.
 """
@@ -14,7 +14,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from tests.benchmarks import bench, container, machine, page, soak, stacks
+from model.checkpoint import RELEASED
+from model.folder import NETWORK
+from tests.benchmarks import bench, container, machine, page, search, soak, stacks
 from tests.benchmarks.bench import QUEUE_TYPES, WINDOW, Setting
 from tests.benchmarks.consumer import DRAGOMAN, INSTANT, KINDS, ROOT
 
@@ -54,9 +56,11 @@ def report(name: str, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def write_docs(url: str) -> None:
     """The page, of the reports that are there."""
-    reports = {name: REPORTS / f"{name}.json" for name in ("bench", "soak", "profile")}
+    reports = {name: REPORTS / f"{name}.json" for name in ("bench", "soak", "profile", "search")}
     rows = {name: json.loads(path.read_text("utf-8")) if path.exists() else [] for name, path in reports.items()}
-    DOCS.write_text(page.page(machine.facts(url), rows["bench"], rows["soak"], rows["profile"], WINDOW), "utf-8")
+    DOCS.write_text(
+        page.page(machine.facts(url), rows["bench"], rows["soak"], rows["profile"], WINDOW, rows["search"]), "utf-8"
+    )
     screen.print(f"Wrote {DOCS.relative_to(ROOT)}")
 
 
@@ -154,6 +158,24 @@ def profile(
     report("profile", rows)
     if write_docs_:
         write_docs(amqp_url)
+
+
+@app.command("search")
+def search_(
+    network: Annotated[list[Path] | None, typer.Option(metavar="DIR", help="A network. May be repeated.")] = None,
+    checkpoint: Annotated[list[Path] | None, typer.Option(metavar="DIR", help="A checkpoint of each.")] = None,
+    sources: Sources = None,
+) -> None:
+    """Ways of searching in batches of 32 beside each other, for any network. Asks no broker."""
+    network, checkpoint = network or [NETWORK], checkpoint or [RELEASED]
+    if len(network) != len(checkpoint):
+        raise typer.BadParameter("give each --network its --checkpoint.")
+    given = texts(sources)
+    rows = [
+        row for folder, held in zip(network, checkpoint, strict=True) for row in search.measure(folder, held, given)
+    ]
+    page.searches(rows).show(screen)
+    report("search", rows)
 
 
 if __name__ == "__main__":

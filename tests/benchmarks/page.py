@@ -57,6 +57,13 @@ three seconds before the load and three after.
 """
 
 
+SEARCH = """`python -m tests.benchmarks search --network DIR --checkpoint DIR`: every way takes the same batches in
+turn, five rounds; a number is how many times as fast as the first way of its network, in processor time, the median of
+the rounds, and the least and the most. A network without a `fast.py` is served as *dynamic* where that changes no
+golden and no dev output.
+"""
+
+
 @dataclass(frozen=True)
 class Table:
     """A title, a header and cells."""
@@ -207,8 +214,27 @@ def profile(rows: Sequence[Row]) -> list[Table]:
     ]
 
 
+def searches(rows: Sequence[Row]) -> Table:
+    """Ways of searching, beside one that copies whenever a row ends."""
+    cells = [
+        [
+            f"{row['network']}, {row['way']}",
+            f"{row['times']:.2f}",
+            f"{row['least']:.2f} - {row['most']:.2f}",
+            f"{row['differ']} of {row['sentences']}",
+        ]
+        for row in rows
+    ]
+    return Table("The search in batches of 32", ["", "times as fast", "least - most", "other hypotheses"], cells)
+
+
 def page(
-    facts: Mapping[str, str], rows: Sequence[Row], soaked: Sequence[Row], profiled: Sequence[Row], window: int
+    facts: Mapping[str, str],
+    rows: Sequence[Row],
+    soaked: Sequence[Row],
+    profiled: Sequence[Row],
+    window: int,
+    searched: Sequence[Row] = (),
 ) -> str:
     """The page, of what was measured last."""
     parts = [
@@ -223,6 +249,9 @@ def page(
         parts += ["## Where the time goes", PROFILE]
         for table in profile(profiled):
             parts += [f"### {table.title}", table.markdown()]
+    if searched:
+        table = searches(searched)
+        parts += [f"## {table.title}", SEARCH, table.markdown()]
     if soaked:
         table = soak(soaked)
         parts += [f"## {table.title}", SOAK, table.markdown()]
