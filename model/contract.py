@@ -99,7 +99,9 @@ class Network(Protocol):
     config: Any
 
     def encode(self, source: Tensor) -> tuple[Any, Any]:
-        """``source (batch, source_length)``, no row empty, to ``(memory, state)``: what a search starts from."""
+        """``source (batch, source_length)``, no row empty, to ``(memory, state)``: what a search starts from.
+        A row has up to as many ids as the vocabulary gives 300 characters, and a hypothesis ``2 * source_length + 6``:
+        a table of positions has to be as long, or positions are computed."""
 
     def step(self, last: Tensor, state: Any, memory: Any) -> tuple[Tensor, Any]:
         """``last (batch)``, the ids before the ones that are predicted, ``bos`` at first, to

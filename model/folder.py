@@ -125,8 +125,9 @@ def _module(folder: Path) -> ModuleType:
         for loaded in [one for one in sys.modules if one == name or one.startswith(f"{name}.")]:
             del sys.modules[loaded]
         place = _place(error, folder)
+        said = str(error).replace(f"{name}.", "").replace(name, folder.name)
         raise NetworkInvalid(
-            f"{folder} can't be imported: {type(error).__name__}: {error}{place}. Mend it; model/contract.py says what "
+            f"{folder} can't be imported: {type(error).__name__}: {said}{place}. Mend it; model/contract.py says what "
             "the folder is to hold."
         ) from error
     return module

@@ -39,6 +39,9 @@ def test_every_example_keeps_to_the_contract(name: str) -> None:
         ("tutorial", "vocabulary.py", "raise Unreadable", "raise KeyError", "Unreadable for one that it can't read"),
         ("start", "architecture.py", "self.source.weight.new_zeros(source.size(0), self.config.width)", "torch.zeros(source.size(0), self.config.width)", "weights in bf16"),
         ("transformer", "architecture.py", ".tril()", "", "step and forward disagree"),
+        ("transformer", "architecture.py", "        width = self.config.width\n        places", "        width = self.config.width\n        (0,)[start // 400]\n        places", "called for target id 401 of a source of 301"),
+        ("transformer", "architecture.py", "        width = self.config.width\n        places", "        width = self.config.width\n        (0,)[features.size(1) // 300]\n        places", "a source of 301 ids"),
+        ("transformer", "architecture.py", "return (memory, mask), tuple(", "return (memory, mask, 3), tuple(", "A number that changes with each step"),
     ],
 )  # fmt: skip
 def test_what_breaks_the_contract_is_told_with_the_way_out(

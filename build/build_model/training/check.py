@@ -15,6 +15,7 @@ from model.contract import Hypothesis, Model, Unreadable, Vocabulary
 from model.errors import NetworkInvalid
 from model.folder import NETWORK, load_model
 from model.search import greedy, ids_of, length_limit, pad, slots, take
+from model.segment import LONGEST_CHARACTERS
 from model.translator import Translator
 
 _SIZE = 400  # ids of the vocabularies that are built for a check
@@ -24,7 +25,7 @@ _STEP = 0.25  # the same of a network that is served with rounded numbers: the o
 _ODD = ("", " ", "?", "...", "\0", "\ud800", "😀", "Ω≈ç√", "a" * 300, "1 234,56 €", "日本語", "l'", "⟦n1⟧", "x" * 5000)
 _FEWEST_ROWS = 8
 _SEARCHED = 32  # rows that both spellings of a search are tried on
-_LONGEST = 60  # ids: the longest sentence that segmentation leaves
+_LEAST_LONG = 60  # ids: what the longest sentence has at least
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,7 @@ class _Trial:
         self.ids = ids_of(*vocabularies, pads=model.pads)
         self.size = len(vocabularies[1])
         self.target = self._target(vocabularies[1])
+        self.long = _longest(vocabularies[0], rows[0], model.example)
 
     def rules(self) -> Iterator[tuple[str, Callable[[], None]]]:
         yield "encode and step give tensors whose first dimension is the batch", self.shapes
@@ -126,7 +128,7 @@ class _Trial:
         yield "a row's logits don't depend on its neighbours, in batches of 7 and 32", self.neighbours
         yield "half precision on disk loses nothing that matters", self.halves
         yield "a training in bf16 works: no tensor is made in another precision than the weights'", self.bfloat
-        yield f"a source of {_LONGEST} ids is translated", self.longest
+        yield f"a source of {len(self.long)} ids, the longest that can come, is translated", self.longest
         yield "fast finds what the plain search finds", self.fast
 
     @torch.inference_mode()
@@ -202,10 +204,9 @@ class _Trial:
                             f"others than alone: "
                             f"its logits differ by {difference:.2g} of their spread in a batch of {len(batch)}. "
                             + (
-                                "Padding isn't masked. Two ways out: mask it (`source != pad`, in the encoder, in the "
-                                "attention and where positions are averaged), or say `pads=False` in "
-                                "MODEL, and sources "
-                                "are batched by equal length."
+                                "Padding isn't masked. Two ways out: mask it (`source != pad`: in the encoder, before "
+                                "each convolution, in the attention and where positions are averaged), or say "
+                                "`pads=False` in MODEL, and sources are batched by equal length."
                                 if self.model.pads
                                 else "Nothing may be computed across the batch (BatchNorm, a mean over rows)."
                             )
@@ -245,14 +246,16 @@ class _Trial:
     @torch.inference_mode()
     def longest(self) -> None:
         """No table of positions is too short."""
-        row = [self.rows[0][0]] * (_LONGEST - 1) + [self.rows[0][-1]]
-        source = self._batch([row])
-        with _blamed(f"a source of {_LONGEST} ids"):
+        source = self._batch([self.long])
+        with _blamed(f"Network.encode with a source of {len(self.long)} ids (a sentence may have so many)"):
             memory, state = self.network.encode(source)
-            last = torch.full((1,), self.ids.bos)
-            for _ in range(int(length_limit(torch.tensor(_LONGEST)))):
+        last, most = torch.full((1,), self.ids.bos), int(length_limit(torch.tensor(len(self.long))))
+        for number in range(1, most + 1):
+            with _blamed(
+                f"Network.step, called for target id {number} of a source of {len(self.long)} (it may have {most})"
+            ):
                 logits, state = self.network.step(last, state, memory)
-                last = logits.argmax(1)
+            last = logits.argmax(1)
 
     def fast(self) -> None:
         """Where there is a second spelling of the search, it is one of the same network."""
@@ -324,7 +327,8 @@ class _Trial:
         except TypeError as error:
             raise NetworkInvalid(
                 f"The {name} that {method} returns holds {error}. Expected tuples, named tuples, lists "
-                f"and dicts of tensors."
+                "and dicts of tensors. A number that changes with each step, such as a position, is a tensor with one "
+                "for each row; a constant belongs into the config."
             ) from None
         for tensor in flat:
             if tensor.dim() == 0 or tensor.size(0) != batch:
@@ -458,6 +462,13 @@ def _made_rows(vocabulary: Vocabulary) -> list[list[int]]:
     special = {vocabulary.pad, vocabulary.bos, vocabulary.eos, vocabulary.unk, *slots(vocabulary).values()}
     usual = [id_ for id_ in range(len(vocabulary)) if id_ not in special]
     return [[*(random.choice(usual) for _ in range(1 + number % 8)), vocabulary.eos] for number in range(64)]
+
+
+def _longest(vocabulary: Vocabulary, row: Sequence[int], example: str) -> list[int]:
+    """The ids of the longest sentence that segmentation leaves: one word that nobody knows, or many."""
+    texts = ("x" * LONGEST_CHARACTERS, (f"{example} " * LONGEST_CHARACTERS)[:LONGEST_CHARACTERS])
+    read = [ids for text in texts if (ids := _ids(vocabulary, text))]
+    return max([*read, [row[0]] * (_LEAST_LONG - 1) + [row[-1]]], key=len)
 
 
 def _ids(vocabulary: Vocabulary, text: str) -> list[int] | None:
