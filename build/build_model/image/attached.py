@@ -6,7 +6,7 @@ All of it is a function of the image and what is below it: two pushes of one com
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,6 +27,7 @@ from model.errors import DragomanError
 from model.fingerprint import MANIFEST
 
 RUNTIME_BILL, BILL = "runtime.cdx.json", "image.cdx.json"
+BELOW = "runtime's SBOM"
 TITLE = f"{OPEN_CONTAINERS}title"
 PREDICATE_TYPE = "in-toto.io/predicate-type"
 _MEND = "Push the same version again from its commit, which attaches it: build-model --version X --registry … --push"
@@ -141,19 +142,29 @@ def runtime_bill(registry: Registry, below: Stored, progress: Progress) -> Part:
     """The bill of a runtime image: the one beside it, else made of its layers, once, and put there."""
     image = Reference(registry.host, below.repository, digest=below.digest)
     for entry in registry.referrers(image, sbom.CYCLONEDX):
-        return Part("runtime's SBOM", registry.manifest(replace(image, digest=entry.digest)).layers[0])
+        return Part(BELOW, registry.manifest(replace(image, digest=entry.digest)).layers[0])
     progress.line(f"Listing the packages of {registry.host}/{below.repository}, once for these dependencies")
     blobs = registry.blobs(below.repository)
-    found = packages.of_layers(blobs.stream(layer.digest) for layer in below.layers)
-    bill = sbom.of_runtime(found, labels_of(registry.config(below)).get(KEY, ""))
-    manifest = oci.referrer(sbom.CYCLONEDX, below.descriptor, [bill.descriptor], {TITLE: RUNTIME_BILL})
+    bill = list_packages(registry, below, (blobs.stream(layer.digest) for layer in below.layers))
     try:
-        for blob in (bill, oci.EMPTY):
-            blobs.put(blob)
-        registry.attach(image, manifest)
+        put_bill(registry, below, bill)
     except AccessRefused:  # whoever may only read there makes the list again next time
-        return Part("runtime's SBOM", bill.descriptor, bill)
-    return Part("runtime's SBOM", bill.descriptor)
+        return Part(BELOW, bill.descriptor, bill)
+    return Part(BELOW, bill.descriptor)
+
+
+def list_packages(registry: Registry, below: Stored, layers: Iterable[Iterable[bytes]]) -> Blob:
+    """The bill of a runtime image whose layers are these, compressed and in pieces, lowest first."""
+    return sbom.of_runtime(packages.of_layers(layers), labels_of(registry.config(below)).get(KEY, ""))
+
+
+def put_bill(registry: Registry, below: Stored, bill: Blob) -> None:
+    """Put a runtime image's bill beside it."""
+    blobs = registry.blobs(below.repository)
+    for blob in (bill, oci.EMPTY):
+        blobs.put(blob)
+    manifest = oci.referrer(sbom.CYCLONEDX, below.descriptor, [bill.descriptor], {TITLE: RUNTIME_BILL})
+    registry.attach(Reference(registry.host, below.repository, digest=below.digest), manifest)
 
 
 def find(registry: Registry, image: Reference) -> Beside:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from build_model.engine import Engine
-from build_model.image import artifact, attached, base, engine_image, login, runtime
+from build_model.image import artifact, attached, base, engine_image, login, oci, runtime
 from build_model.image import version as versions
 from build_model.image.artifact import CHECKPOINT
 from build_model.image.blobs import BlobMissing
@@ -245,7 +245,10 @@ def share_runtime(planned: Plan, registry: Registry, root: Path, connect: Connec
     with tempfile.TemporaryDirectory(prefix="dragoman-layers-") as folder:
         composed = engine_image.composed_runtime(engine, image_id, planned.runtime, Path(folder), progress)
         upload(registry, there.repository, composed.parts, progress)
-    return _tagged_runtime(registry, there, recipe.digest, composed.manifest)
+        stored = _tagged_runtime(registry, there, recipe.digest, composed.manifest)
+        layers = [oci.pieces(part.content.content) for part in composed.parts[:-1] if part.content]
+        attached.put_bill(registry, stored, attached.list_packages(registry, stored, layers))
+    return stored
 
 
 def _tagged_runtime(registry: Registry, there: Reference, recipe: str, manifest: Blob) -> Stored:
