@@ -6,7 +6,7 @@ import pytest
 
 from build_model.image import licences, modelpack, oci
 from build_model.image.iso639 import two_letters
-from build_model.image.packages import Package, of_layers, packages
+from build_model.image.packages import Package, Stream, of_layers, packages
 
 STATUS = b"""Package: libssl3
 Status: install ok installed
@@ -74,6 +74,17 @@ def test_they_are_read_from_compressed_layers_in_pieces_of_any_size() -> None:
     assert isinstance(content, bytes)
     pieces = [content[start : start + 7] for start in range(0, len(content), 7)]
     assert of_layers([pieces, [oci.layer({"etc/hostname": b"x"}).blob.content]]) == packages(FILES)  # type: ignore[list-item]
+
+
+def test_pieces_are_read_as_a_file_empty_ones_too() -> None:
+    stream = Stream(iter([b"", b"ab", b"", b"cdef", b""]))
+    assert [stream.read(3), stream.read(0), stream.read(1), stream.read(), stream.read(1)] == [
+        b"abc",
+        b"",
+        b"d",
+        b"ef",
+        b"",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import sys
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from urllib.parse import quote
 
 from build_model.image import licences, oci
 
+BUFFER_BYTES = 1 << 18
 _STATUS = "var/lib/dpkg/status"
 _RELEASE = "usr/lib/os-release"
 _COPYRIGHT = re.compile(r"usr/share/doc/([^/]+)/copyright")
@@ -60,7 +62,7 @@ def of_layers(layers: Iterable[Iterable[bytes]]) -> tuple[Package, ...]:
     """The packages in an image's layers, each compressed and in pieces, lowest first."""
     files: dict[str, bytes] = {}
     for pieces in layers:
-        with tarfile.open(fileobj=Stream(oci.decompressed(pieces)), mode="r|") as tar:
+        with tarfile.open(fileobj=Stream(oci.decompressed(pieces)), mode="r|", bufsize=BUFFER_BYTES) as tar:
             files |= read(tar, wanted)
     return packages(files)
 
@@ -82,17 +84,22 @@ class Stream(io.RawIOBase):
     def __init__(self, pieces: Iterator[bytes]) -> None:
         super().__init__()
         self._pieces = pieces
-        self._rest = b""
+        self._piece, self._position = b"", 0
 
     def read(self, size: int = -1) -> bytes:
         """``size`` bytes, fewer at the end."""
-        held, parts = len(self._rest), [self._rest]
-        while held < size and (piece := next(self._pieces, None)) is not None:
-            parts.append(piece)
-            held += len(piece)
-        content = b"".join(parts)
-        self._rest = content[size:]
-        return content[:size]
+        parts: list[bytes] = []
+        lacking = size if size >= 0 else sys.maxsize
+        while lacking > 0:
+            if self._position == len(self._piece):  # a piece may well be empty
+                piece = next(self._pieces, None)
+                if piece is None:
+                    break
+                self._piece, self._position = piece, 0
+            parts.append(self._piece[self._position : self._position + lacking])
+            self._position += len(parts[-1])
+            lacking -= len(parts[-1])
+        return b"".join(parts)
 
 
 def _debian(files: Mapping[str, bytes]) -> Iterator[Package]:

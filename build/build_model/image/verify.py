@@ -147,7 +147,7 @@ def _read_layer(
 
     pieces = read()
     try:
-        with tarfile.open(fileobj=packages.Stream(pieces), mode="r|") as tar:
+        with tarfile.open(fileobj=packages.Stream(pieces), mode="r|", bufsize=packages.BUFFER_BYTES) as tar:
             files = packages.read(tar, wanted)
         for _ in pieces:
             pass  # what follows the archive's end
