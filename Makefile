@@ -36,7 +36,7 @@ test: setup
 	deploy/local up
 	@failed=; \
 	$(LINT) || failed="$$failed lint"; \
-	($(LOCAL) .venv/bin/pytest -m "not long" --numprocesses 2 tests/unit tests/registry tests/service) || failed="$$failed tests/unit-registry-service"; \
+	($(LOCAL) .venv/bin/pytest -m "not long" --numprocesses 2 tests/unit tests/network tests/registry tests/service) || failed="$$failed tests/unit-network-registry-service"; \
 	($(LOCAL) .venv/bin/pytest -m "not long" tests/black_box tests/faults) || failed="$$failed tests/black_box-faults"; \
 	[ -z "$$failed" ] || { echo "make test: failed:$$failed" >&2; exit 1; }
 
@@ -71,11 +71,13 @@ DEMO := demo-$(shell pwd | sha256sum | cut -c1-6)
 
 # A repository name of its own each time: a version in the registry is never overwritten.
 demo: REPOSITORY := dragoman/demo-$(shell date +%Y%m%d-%H%M%S)
+# What the model's own network gives for an example: a sentence of the language that it reads.
+demo: EXAMPLE = $(shell $(PYTHON) -c 'import json; print(json.load(open("model/checkpoint/manifest.json"))["example"])')
 demo: .venv/demo
 	deploy/local up
 	$(LOCAL) .venv/bin/build-model --version $(VERSION) --registry $$REGISTRY --repository $(REPOSITORY) --push
 	$(LOCAL) .venv/bin/build-model deploy $(VERSION) --observe 2 --name $(DEMO) --registry $$REGISTRY --repository $(REPOSITORY) --amqp-url $$CONTAINER_AMQP_URL --client-amqp-url $$AMQP_URL
-	$(LOCAL) .venv/bin/build-model translate "Je vais dormir." --amqp-url $$AMQP_URL
+	$(LOCAL) .venv/bin/build-model translate "$(EXAMPLE)" --amqp-url $$AMQP_URL
 
 clean:
 	docker ps --all --quiet --filter label=dragoman.deployment=$(DEMO) | xargs --no-run-if-empty docker rm --force --volumes

@@ -16,8 +16,7 @@ from build_model.cli import app as cli
 from build_model.cli import store
 from build_model.image.artifact import GoldensMissing, check
 from model.checkpoint import save_checkpoint
-from model.network.architecture import Config, Seq2Seq
-from model.network.vocabulary import Lang
+from model.folder import load_model
 
 NOBODY = "127.0.0.1:1"
 COMMANDS = (
@@ -70,10 +69,12 @@ def test_an_argument_that_can_t_be_right_is_refused_before_anything_is_done(
 
 
 def test_a_checkpoint_without_goldens_becomes_no_image(tmp_path: Path) -> None:
-    langs = (Lang.build("fra-eng", ["Je vais dormir.", "I'm going to sleep."], 400),) * 2
-    save_checkpoint(Seq2Seq(Config(len(langs[0]), len(langs[1]), width=16, embedding=16)), langs, tmp_path)
+    small = Path(__file__).parents[1] / "small"
+    model = load_model(small)
+    langs = model.vocabulary.build("fra", ["Je vais dormir."], 400), model.vocabulary.build("eng", ["I sleep."], 400)
+    save_checkpoint(model.network(model.config(len(langs[0]), len(langs[1]))), langs, tmp_path, code=small)
     with pytest.raises(GoldensMissing, match="no golden sentences"):
-        check(tmp_path)
+        check(tmp_path, small)
 
 
 def test_a_version_that_is_none_is_refused_before_anything_is_asked(run: Callable[..., Result]) -> None:

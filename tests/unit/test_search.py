@@ -2,46 +2,54 @@
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from build_model.training.corpus import read_examples
+from build_model.training.corpus import read_corpus, read_examples
 from build_model.training.golden import step_margins
-from model.checkpoint import RELEASED, Checkpoint, load_checkpoint
+from build_model.training.mixture import mix
+from build_model.training.training import Recipe, train
+from model.checkpoint import Checkpoint, load_checkpoint
 from model.contract import Ids
-from model.network.architecture import Config, Seq2Seq
-from model.network.vocabulary import BOS, EOS, PAD
+from model.folder import load_model
 from model.repetition import repeated, without_repetition
 from model.search import beam_search, greedy, ids_of, length_limit, pad, search
 
+FIXTURES, SMALL = Path(__file__).parents[1] / "fixtures", Path(__file__).parents[1] / "small"
+MODEL = load_model(SMALL)
+PAD, BOS, EOS = MODEL.vocabulary.pad, MODEL.vocabulary.bos, MODEL.vocabulary.eos
 IDS = Ids(pad=PAD, bos=BOS, eos=EOS, never=(PAD, BOS), slots={})
-FIXTURES = Path(__file__).parents[1] / "fixtures"
 
 
 @pytest.fixture(scope="module")
-def released() -> Checkpoint:
-    return load_checkpoint(RELEASED)
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    """A network that learnt something."""
+    folder, languages = tmp_path_factory.mktemp("trained") / "checkpoint", ("fra", "eng")
+    mixture = mix([read_corpus(str(FIXTURES / "pairs.tsv"), languages)], languages, slots=True)
+    train(mixture, {"dev": read_examples(FIXTURES / "dev.jsonl")}, Recipe(epochs=20), folder, code=SMALL)
+    return load_checkpoint(folder, SMALL)
 
 
 @pytest.fixture(scope="module")
-def sources(released: Checkpoint) -> list[list[int]]:
+def sources(trained: Checkpoint) -> list[list[int]]:
     texts = [example.source for name in ("everyday", "dev") for example in read_examples(FIXTURES / f"{name}.jsonl")]
-    return [released.vocabularies[0].encode(text) for text in texts]
+    return [trained.vocabularies[0].encode(text) for text in texts]
 
 
 @pytest.fixture(scope="module")
-def untrained() -> Seq2Seq:
+def untrained() -> Any:
     """A network that never learnt to stop."""
     torch.manual_seed(1)
-    return Seq2Seq(Config(source_vocabulary=60, target_vocabulary=60, width=16, embedding=16)).eval()
+    return MODEL.network(MODEL.config(source_vocabulary=60, target_vocabulary=60, width=16)).eval()
 
 
 @pytest.mark.parametrize("beam", [1, 4])
-def test_the_tokens_are_the_same_in_batches_of_1_7_and_32(released: Checkpoint, sources, beam: int) -> None:
+def test_the_tokens_are_the_same_in_batches_of_1_7_and_32(trained: Checkpoint, sources, beam: int) -> None:
     def in_batches(size: int) -> list[list[int]]:
         batches = [sources[start : start + size] for start in range(0, len(sources), size)]
-        find = search(released.network, ids_of(*released.vocabularies), beam)
+        find = search(trained.network, ids_of(*trained.vocabularies), beam)
         return [found.ids for batch in batches for found in find(pad(batch, PAD))]
 
     alone = in_batches(1)
@@ -50,7 +58,7 @@ def test_the_tokens_are_the_same_in_batches_of_1_7_and_32(released: Checkpoint, 
 
 
 @pytest.mark.parametrize("find", [greedy, partial(beam_search, beam=3)], ids=["greedy", "beam"])
-def test_a_runaway_hypothesis_ends_at_the_limit_of_its_own_source(untrained: Seq2Seq, find) -> None:
+def test_a_runaway_hypothesis_ends_at_the_limit_of_its_own_source(untrained: Any, find) -> None:
     rows = [[5, EOS], [5, 6, 7, 8, 9, EOS], [4, 5, 6, EOS]]
     limits = length_limit(torch.tensor([len(row) for row in rows])).tolist()
     for hypothesis, limit in zip(find(untrained, IDS, pad(rows, PAD)), limits, strict=True):
@@ -58,14 +66,14 @@ def test_a_runaway_hypothesis_ends_at_the_limit_of_its_own_source(untrained: Seq
 
 
 @pytest.mark.parametrize("find", [greedy, partial(beam_search, beam=3)], ids=["greedy", "beam"])
-def test_no_hypothesis_is_empty_or_holds_a_special_token(untrained: Seq2Seq, find) -> None:
+def test_no_hypothesis_is_empty_or_holds_a_special_token(untrained: Any, find) -> None:
     rows = [[4 + (7 * row + column) % 40 for column in range(1 + row % 5)] + [EOS] for row in range(40)]
     for hypothesis in find(untrained, IDS, pad(rows, PAD)):
         assert hypothesis.ids
         assert not {PAD, BOS, EOS} & set(hypothesis.ids)
 
 
-def log_probability(model: Seq2Seq, row: list[int], hypothesis: list[int]) -> float:
+def log_probability(model: Any, row: list[int], hypothesis: list[int]) -> float:
     """Mean over the tokens of a hypothesis, ``EOS`` included, by one pass of the network."""
     target = torch.tensor([[*hypothesis, EOS]])
     inputs = torch.cat((torch.ones(1, 1, dtype=torch.long), target[:, :-1]), 1)
@@ -74,12 +82,12 @@ def log_probability(model: Seq2Seq, row: list[int], hypothesis: list[int]) -> fl
     return float(scores.gather(2, target[:, :, None]).mean())
 
 
-def test_beam_search_finds_what_is_at_least_as_likely_as_greedy(released: Checkpoint, sources) -> None:
+def test_beam_search_finds_what_is_at_least_as_likely_as_greedy(trained: Checkpoint, sources) -> None:
     rows = sources[:40]
-    given = (released.network, ids_of(*released.vocabularies), pad(rows, PAD))
+    given = (trained.network, ids_of(*trained.vocabularies), pad(rows, PAD))
     better = worse = 0
     for row, one, other in zip(rows, greedy(*given), beam_search(*given, beam=4), strict=True):
-        difference = log_probability(released.network, row, other.ids) - log_probability(released.network, row, one.ids)
+        difference = log_probability(trained.network, row, other.ids) - log_probability(trained.network, row, one.ids)
         better += difference > 1e-4
         worse += difference < -1e-4
     assert worse <= better
@@ -89,9 +97,9 @@ def test_padding_pads_to_the_longest() -> None:
     assert pad([[4, EOS], [4, 5, EOS]], PAD).tolist() == [[4, EOS, PAD], [4, 5, EOS]]
 
 
-def test_margins_tell_clear_hypotheses_from_unlikely_ones(released: Checkpoint, sources) -> None:
+def test_margins_tell_clear_hypotheses_from_unlikely_ones(trained: Checkpoint, sources) -> None:
     rows = sources[:8]
-    given = (released.network, ids_of(*released.vocabularies), pad(rows, PAD))
+    given = (trained.network, ids_of(*trained.vocabularies), pad(rows, PAD))
     found = [hypothesis.ids for hypothesis in greedy(*given)]
     wrong = [[hypothesis[0] + 1, *hypothesis[1:]] for hypothesis in found]
     assert all(margin >= 0 for margin in step_margins(*given, found))
@@ -103,7 +111,7 @@ def slotted(rows: list[list[int]], slots: dict[int, int]) -> tuple[Ids, torch.Te
 
 
 @pytest.mark.parametrize("find", [greedy, partial(beam_search, beam=3)], ids=["greedy", "beam"])
-def test_a_hypothesis_holds_each_slot_of_its_source_once_and_no_other(untrained: Seq2Seq, find) -> None:
+def test_a_hypothesis_holds_each_slot_of_its_source_once_and_no_other(untrained: Any, find) -> None:
     slots = {10: 20, 11: 21, 12: 22}
     rows = [[5, EOS], [10, 6, 12, 8, EOS], [11, EOS], [12, 11, 10, EOS], [10, 10, EOS]]
     for row, hypothesis in zip(rows, find(untrained, *slotted(rows, slots)), strict=True):
@@ -111,14 +119,14 @@ def test_a_hypothesis_holds_each_slot_of_its_source_once_and_no_other(untrained:
         assert sorted(id_ for id_ in hypothesis.ids if id_ in slots.values()) == expected
 
 
-def test_a_hypothesis_that_goes_round_in_circles_is_searched_again(untrained: Seq2Seq) -> None:
+def test_a_hypothesis_that_goes_round_in_circles_is_searched_again(untrained: Any) -> None:
     rows = [[4 + (7 * row + column) % 40 for column in range(3 + row % 9)] + [EOS] for row in range(40)]
     plain = partial(greedy, untrained, IDS)
     assert any(repeated(one.ids) for one in plain(pad(rows, PAD)))
     assert not any(repeated(one.ids) for one in without_repetition(plain, plain, IDS)(pad(rows, PAD)))
 
 
-def test_a_repetition_of_the_source_may_be_repeated(untrained: Seq2Seq) -> None:
+def test_a_repetition_of_the_source_may_be_repeated(untrained: Any) -> None:
     rows = [[5, 6, 5, 6, 5, 6, EOS]]
     plain = partial(greedy, untrained, IDS)
     assert without_repetition(plain, plain, IDS)(pad(rows, PAD)) == plain(pad(rows, PAD))

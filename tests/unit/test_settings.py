@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from build_model.cli.options import REPOSITORY
+
 ROOT = Path(__file__).parents[2]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -56,7 +58,7 @@ def test_the_users_file_comes_before_the_projects_and_the_environment_before_bot
     assert found["registry"] == ("one:1", str(file))
     assert found["queue"] == ("users", str(user_file(project)))
     assert found["name"] == ("environments", "DRAGOMAN_NAME")
-    assert found["repository"] == ("dragoman/fra-eng", "default")
+    assert found["repository"] == (REPOSITORY, "default")
 
 
 def test_what_config_says_is_what_commands_use_and_an_option_comes_before_it(run: Run, project: Path) -> None:

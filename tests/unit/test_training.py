@@ -7,23 +7,26 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from build_model.training import training
 from build_model.training.corpus import Example, read_corpus, read_examples
 from build_model.training.evaluation import evaluate
 from build_model.training.mixture import Mixture, mix
 from build_model.training.restamp import RestampRefused, restamp
 from build_model.training.state import STATE, TrainingStateError
-from build_model.training.training import METRICS, PLOT, Recipe, SettingUnknown, Step, train
+from build_model.training.training import METRICS, PLOT, Recipe, SettingUnknown, Step
 from model.checkpoint import Golden, load_checkpoint, save_checkpoint
 from model.fingerprint import MANIFEST, Manifest
 from model.translator import Translator
 
 ROOT = Path(__file__).parents[2]
-FIXTURES = ROOT / "tests" / "fixtures"
-RECIPE = Recipe(epochs=80, source_vocabulary=800, settings={"width": 64, "embedding": 64})
+FIXTURES, SMALL = ROOT / "tests" / "fixtures", ROOT / "tests" / "small"
+train = partial(training.train, code=SMALL)
+RECIPE = Recipe(epochs=80, source_vocabulary=800, settings={"width": 64})
 Dev = dict[str, tuple[Example, ...]]
 
 
@@ -50,15 +53,15 @@ def losses(folder: Path) -> list[float]:
 
 
 def test_it_learns_a_small_corpus_by_heart(trained: Path, dev: Dev) -> None:
-    translator = Translator.load(trained)
+    translator = Translator.load(trained, SMALL)
     translator.self_test()
     scores = evaluate(translator, dev["dev"]).scores
     assert scores.bleu > 80
-    assert asdict(scores) == load_checkpoint(trained).manifest.training["scores"]["dev"]
+    assert asdict(scores) == load_checkpoint(trained, SMALL).manifest.training["scores"]["dev"]
 
 
 def test_it_leaves_a_checkpoint_with_goldens_scores_metrics_and_a_plot(trained: Path) -> None:
-    loaded = load_checkpoint(trained)
+    loaded = load_checkpoint(trained, SMALL)
     assert loaded.goldens
     assert loaded.manifest.outputs
     assert "nrefs" in loaded.manifest.training["scores"]["dev"]["bleu_signature"]
@@ -118,10 +121,8 @@ def run_train(out: Path, *options: str) -> "subprocess.Popen[str]":
         str(FIXTURES / "pairs.tsv"),
         "--dev",
         str(FIXTURES / "dev.jsonl"),
-        "--set",
-        "width=64",
-        "--set",
-        "embedding=64",
+        "--network",
+        str(SMALL),
     ]
     return subprocess.Popen(
         [sys.executable, "-m", "build_model.cli.app", *command, "--out", str(out), *options],
@@ -146,7 +147,7 @@ def test_a_training_that_was_interrupted_or_killed_resumes(tmp_path: Path, numbe
     assert first.returncode == (0 if number is signal.SIGINT else -number)
     assert "Traceback" not in message
     if number is signal.SIGINT:
-        assert Translator.load(tmp_path / "run").translate(["Je vais dormir."])[0].text
+        assert Translator.load(tmp_path / "run", SMALL).translate(["Je vais dormir."])[0].text
     second = run_train(tmp_path / "run", "--epochs", "2", "--resume")
     assert second.communicate(timeout=120)[1].count("Traceback") == 0
     assert second.returncode == 0
@@ -173,28 +174,28 @@ def test_restamp_accepts_code_that_changes_no_output(trained: Path, dev, tmp_pat
     before = Manifest.read(trained)
     stale = replace(before, code={**before.code, "network/vocabulary.py": "0" * 64}, architecture="0" * 64)
     stale.write(trained)
-    done = restamp(trained, dev["dev"])
-    assert (done.goldens, done.outputs) == (len(load_checkpoint(trained).goldens), len(dev["dev"]))
+    done = restamp(trained, dev["dev"], SMALL)
+    assert (done.goldens, done.outputs) == (len(load_checkpoint(trained, SMALL).goldens), len(dev["dev"]))
     assert Manifest.read(trained) == before
 
 
 def test_restamp_refuses_when_one_output_changes(trained: Path, tmp_path: Path) -> None:
-    loaded = load_checkpoint(trained)
+    loaded = load_checkpoint(trained, SMALL)
     wrong = [*loaded.goldens[:-1], Golden(loaded.goldens[-1].source, "Something else.")]
-    save_checkpoint(loaded.network, loaded.vocabularies, tmp_path / "wrong", goldens=wrong)
+    save_checkpoint(loaded.network, loaded.vocabularies, tmp_path / "wrong", goldens=wrong, code=SMALL)
     before = (tmp_path / "wrong" / MANIFEST).read_bytes()
     with pytest.raises(RestampRefused, match=r"Something else\."):
-        restamp(tmp_path / "wrong")
+        restamp(tmp_path / "wrong", code=SMALL)
     assert (tmp_path / "wrong" / MANIFEST).read_bytes() == before
 
 
 def test_restamp_refuses_when_a_dev_output_changes(trained: Path, dev) -> None:
     with pytest.raises(RestampRefused, match="one changed"):
-        restamp(trained, dev["dev"][:-1])
+        restamp(trained, dev["dev"][:-1], SMALL)
 
 
 def test_restamp_refuses_with_nothing_to_compare(trained: Path, tmp_path: Path) -> None:
-    loaded = load_checkpoint(trained)
-    save_checkpoint(loaded.network, loaded.vocabularies, tmp_path / "bare")
+    loaded = load_checkpoint(trained, SMALL)
+    save_checkpoint(loaded.network, loaded.vocabularies, tmp_path / "bare", code=SMALL)
     with pytest.raises(RestampRefused, match="--dev"):
-        restamp(tmp_path / "bare")
+        restamp(tmp_path / "bare", code=SMALL)
