@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 
 from build_model.training import training
+from build_model.training.assembly import SettingUnknown
 from build_model.training.corpus import Example, read_corpus, read_examples
 from build_model.training.evaluation import evaluate
 from build_model.training.mixture import Mixture, mix
 from build_model.training.restamp import RestampRefused, restamp
 from build_model.training.state import STATE, TrainingStateError
-from build_model.training.training import METRICS, PLOT, Recipe, SettingUnknown, Step
+from build_model.training.training import METRICS, PLOT, Recipe, Step
 from model.checkpoint import Golden, load_checkpoint, save_checkpoint
 from model.fingerprint import MANIFEST, Manifest
 from model.translator import Translator
