@@ -58,6 +58,7 @@ def test_every_command_explains_itself_and_its_options(run: Callable[..., Result
         (("evaluate", "--test", "/nowhere", "--output", "/no/such/folder/file"), "--output"),
         (("evaluate", "--test", "/nowhere", "--output", "/"), "--output"),
         (("translate", "\udcff\udcfe", "--amqp-url", f"amqp://{NOBODY}"), "UTF-8"),
+        (("deploy", "1.0.0", "--queue", "", "--registry", NOBODY, "--amqp-url", f"amqp://{NOBODY}"), "a queue's name"),
     ],
 )
 def test_an_argument_that_can_t_be_right_is_refused_before_anything_is_done(

@@ -11,11 +11,13 @@ import typer
 
 from build_model import report
 from build_model.cli.options import (
+    QUEUE,
     REPOSITORY,
     Json,
     RegistryAddress,
     Repository,
     progress_for,
+    queue_name,
     reported,
 )
 from build_model.engine import Engine
@@ -118,6 +120,16 @@ def deploy(
     amqp_url: AmqpUrl,
     registry: RegistryAddress,
     client_amqp_url: ClientAmqpUrl = "",
+    queue: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            envvar="DRAGOMAN_QUEUE",
+            help="The queue that it answers on: RPC_QUEUE of the service.",
+            show_default=QUEUE,
+            callback=queue_name,
+        ),
+    ] = None,
     replicas: Annotated[int, typer.Option(min=1, help="How many containers share the queue.")] = 1,
     network: Network = "bridge",
     memory: Memory = "1g",
@@ -146,7 +158,7 @@ def deploy(
     and were watched for a while, the old ones are drained. Whatever fails, the old version goes on serving: a new one
     that dies, fails more requests than the old one or is much slower is taken back. `build-model history` says why.
     """
-    settings = _settings(env or [])
+    settings = {**({"RPC_QUEUE": queue} if queue else {}), **_settings(env or [])}
     if engine is Orchestrator.swarm and (canary or shadow):
         raise typer.BadParameter("a swarm has no canary and no shadow.", param_hint="--engine")
     with reported(as_json=as_json):
