@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from typing import Any, Self
 
 import pika
@@ -22,6 +23,7 @@ logging.getLogger("pika").setLevel(logging.CRITICAL)  # a client of a broker tha
 PERSISTENT = 2
 RECONNECT_SECONDS = 0.2
 UNROUTABLE_SECONDS = 0.2
+WATCH_SECONDS = 1.0
 MOST_IN_DOUBT = 1000
 """Requests that are published and not confirmed, at most."""
 DIRECT_REPLY_TO = "amq.rabbitmq.reply-to"
@@ -54,17 +56,24 @@ class Client:
     returned is sent again with the same correlation id, so that in the end every request is one that it accepted.
 
     Args:
-        url: of the broker itself: faults on the service's link don't touch the client.
+        url: of the broker itself: faults on the service's link don't touch the client. Of a cluster, its nodes' URLs,
+            separated by white space, of which the next is tried when one fails.
         queue: where requests go.
+        reply_type: of the queue where replies come: a ``classic`` one is on one node, and goes when that goes.
+        confirm_seconds: when the broker lets it wait for so long, it connects anew.
 
     Attributes:
         replies: the first reply to each request, by its key.
         answered_at: ``time.monotonic()`` of every reply.
     """
 
-    def __init__(self, url: str, queue: str) -> None:
-        self.url = url
+    def __init__(self, url: str, queue: str, reply_type: str = "classic", confirm_seconds: float = inf) -> None:
         self.queue = queue
+        self._nodes = [pika.URLParameters(each) for each in url.split()]
+        self._node = 0  # the place of the one that it is connected to
+        self._reply_arguments = {"x-queue-type": reply_type}
+        self._confirm_seconds = confirm_seconds
+        self._confirmed_at = time.monotonic()
         self.books = Books()
         self.replies: dict[Key, Reply] = {}
         self.answered_at: list[float] = []
@@ -216,7 +225,7 @@ class Client:
 
     @contextmanager
     def _connected(self) -> Iterator[Any]:
-        connection = pika.BlockingConnection(pika.URLParameters(self.url))
+        connection = pika.BlockingConnection(self._nodes)
         try:
             yield connection.channel()
         finally:
@@ -227,11 +236,22 @@ class Client:
 
     def _run(self) -> None:
         self._connect()
+        self._watch()
         self._loop.start()
+
+    def _watch(self) -> None:
+        now = time.monotonic()
+        if not self._connection.is_open or (self._channel is not None and not self._in_doubt):
+            self._confirmed_at = now  # it waits for nothing
+        elif now - self._confirmed_at > self._confirm_seconds:
+            self._confirmed_at = now
+            self._channel = None
+            self._connection.close()
+        self._loop.call_later(WATCH_SECONDS, self._watch)
 
     def _connect(self) -> None:
         self._connection = pika.SelectConnection(
-            pika.URLParameters(self.url),
+            self._nodes[self._node],
             on_open_callback=lambda connection: connection.channel(on_open_callback=self._opened),
             on_open_error_callback=lambda *_: self._lost(),
             on_close_callback=lambda *_: self._lost(),
@@ -240,6 +260,7 @@ class Client:
 
     def _lost(self) -> None:
         self._channel = None
+        self._node = (self._node + 1) % len(self._nodes)
         self._outbox.extendleft(reversed(self._in_doubt.values()))
         self._in_doubt.clear()
         if self._ending:
@@ -252,7 +273,9 @@ class Client:
         channel.add_on_close_callback(lambda *_: self._connection.is_open and self._connection.close())
         channel.add_on_return_callback(self._returned)
         channel.basic_qos(prefetch_count=500)
-        channel.queue_declare(self.reply_queue, durable=True, callback=lambda _: self._declared(channel))
+        channel.queue_declare(
+            self.reply_queue, durable=True, arguments=self._reply_arguments, callback=lambda _: self._declared(channel)
+        )
 
     def _declared(self, channel: Any) -> None:
         channel.basic_consume(self.reply_queue, self._replied)
@@ -283,6 +306,7 @@ class Client:
         self._publish()
 
     def _confirmed(self, frame: Any) -> None:
+        self._confirmed_at = time.monotonic()
         method = frame.method
         taken = isinstance(method, pika.spec.Basic.Ack)
         for sequence in [each for each in self._in_doubt if each <= method.delivery_tag]:

@@ -28,6 +28,8 @@ from .fleet import Replica, through
 from .rows import ROWS
 
 REPORT = ROOT / "reports" / "faults.json"
+BROKERS = {"cluster": ("RabbitMQ 4.0",), "node": tuple(RELEASES)}
+"""The fixtures that are a broker, and the releases of it; a test's broker is the first one that it has."""
 COLUMNS = ("attempted", "answered", "returned", "quarantined", "duplicated", "lost")
 _results: dict[tuple[str, str], dict[str, Any]] = {}
 
@@ -35,9 +37,11 @@ Start = Callable[..., Replica]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Every row is played on each release of RabbitMQ."""
-    if "node" in metafunc.fixturenames:
-        metafunc.parametrize("node", RELEASES, indirect=True, scope="session")
+    """Every row is played on each release of RabbitMQ, of a cluster on the newer one."""
+    for broker, releases in BROKERS.items():
+        if broker in metafunc.fixturenames:
+            metafunc.parametrize(broker, releases, indirect=True, scope="session")
+            return
 
 
 @pytest.fixture(scope="session")
@@ -192,7 +196,8 @@ def row_of(item: pytest.Item) -> str:
 
 def broker_of(item: pytest.Item) -> str:
     """The release of RabbitMQ that it is played on."""
-    release: str = item.callspec.params["node"]  # type: ignore[attr-defined]
+    parameters: dict[str, Any] = item.callspec.params  # type: ignore[attr-defined]
+    release: str = next(parameters[broker] for broker in BROKERS if broker in parameters)
     return release
 
 

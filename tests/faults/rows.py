@@ -19,6 +19,8 @@ ROWS = (
     "broker restart, quorum queue",
     "broker restart, quorum queue, stopped in order",
     "broker restart, transient queue",
+    "cluster, leader killed",
+    "cluster, leader killed five times",
     "half-open link",
     "link reset",
     "link cut mid-frame",
