@@ -396,6 +396,20 @@ def test_a_tag_moved_to_an_image_that_was_signed_under_another_one_is_refused_by
         verify_image(registry, replace(pushed, digest=""), silent(), key.public)
 
 
+def test_a_tag_that_is_another_versions_cant_be_signed_and_a_name_that_moves_can_be_verified(
+    registry: Registry, pushed: Reference, next_one: Reference, key: PrivateKey
+) -> None:
+    production = replace(pushed, tag="production", digest="")
+    registry.put_manifest(production, registry.manifest(next_one).blob)
+    assert trust.sign(registry, production, key).claims["dragoman.version"] == "1.0.1"
+    for tag in ("production", "1.0.1"):
+        named = registry.resolve(replace(production, tag=tag))
+        assert trust.check(registry, named, key.public).reference.digest == next_one.digest
+    registry.put_manifest(replace(pushed, digest=""), registry.manifest(next_one).blob)
+    with pytest.raises(TagMoved, match=r"says that it is version 1\.0\.1: the tag 1\.0\.0 was moved"):
+        trust.sign(registry, replace(pushed, digest=""), key)
+
+
 def test_a_tag_moved_to_an_image_that_nobody_signed_is_refused_by_name(
     registry: Registry, pushed: Reference, key: PrivateKey
 ) -> None:

@@ -23,10 +23,11 @@ from build_model.image.signature import (
     PrivateKey,
     PublicKey,
 )
+from build_model.image.version import Version
 from model.errors import DragomanError
 
 VERSION = "dragoman.version"
-"""The claim that says which tag an image was signed under."""
+"""The claim that says which version an image was signed as."""
 SUFFIX = ".sig"
 _SEARCHED = 500  # signatures, when it is asked which image a moved tag belongs to
 
@@ -74,12 +75,15 @@ def place(image: Reference) -> Reference:
 
 
 def sign(registry: Registry, reference: Reference, key: PrivateKey) -> Signed:
-    """Sign what ``reference`` names now: the image, and what lies beside it.
+    """Sign what ``reference`` names now: the image, the version that it says it is, and what lies beside it.
 
-    Raises SbomMissing and ProvenanceMissing: what isn't there can't be signed. Signatures by other keys stay.
+    Raises SbomMissing and ProvenanceMissing: what isn't there can't be signed; TagMoved where the tag is another
+    version's. Signatures by other keys stay.
     """
     image = registry.resolve(reference)
-    claims = attached.find(registry, image).claims | ({VERSION: reference.tag} if reference.tag else {})
+    version = registry.labels(image).get(f"{oci.OPEN_CONTAINERS}version", "")
+    _check_version(image, version, "says that it is")
+    claims = {**attached.find(registry, image).claims, VERSION: version}
     payload = Payload(image.name, image.digest, claims).encode()
     content = b"".join(oci.pieces(payload.content))
     there = registry.find(place(image))
@@ -99,24 +103,32 @@ def check(registry: Registry, image: Reference, key: PublicKey) -> Signed:
     Raises SignatureMissing, SignatureFalse, SignatureForeign, TagMoved, and AttachedChanged, SbomMissing and
     ProvenanceMissing for what was signed with it.
     """
-    for descriptor, content in signatures(registry, image):
-        if not key.holds(content, descriptor.annotations.get(ANNOTATION, "")):
-            continue
-        payload = Payload.decode(content)
-        if payload.digest != image.digest:
-            raise SignatureForeign(
-                f"The signature beside {image} is of another image, {payload.digest}: somebody copied it there. "
-                "Sign this one if it is what it should be: build-model sign."
-            )
-        named = payload.claims.get(VERSION)
-        if image.tag and named and named != image.tag:
-            raise TagMoved(
-                f"{image} was signed as version {named}: the tag {image.tag} was moved to it. "
-                f"Deploy {named} if it is meant, or push {image.tag} again under a new number."
-            )
-        _check_claims(attached.find(registry, image), payload, image)
-        return Signed(image, dict(payload.claims), place(image).tag)
-    raise _missing(registry, image, key)
+    payloads = [
+        Payload.decode(content)
+        for descriptor, content in signatures(registry, image)
+        if key.holds(content, descriptor.annotations.get(ANNOTATION, ""))
+    ]
+    ours = [payload for payload in payloads if payload.digest == image.digest]
+    if payloads and not ours:
+        raise SignatureForeign(
+            f"The signature beside {image} is of another image, {payloads[0].digest}: somebody copied it there. "
+            "Sign this one if it is what it should be: build-model sign."
+        )
+    if not ours:
+        raise _missing(registry, image, key)
+    payload = ours[-1]
+    _check_version(image, payload.claims.get(VERSION, ""), "was signed as")
+    _check_claims(attached.find(registry, image), payload, image)
+    return Signed(image, dict(payload.claims), place(image).tag)
+
+
+def _check_version(image: Reference, version: str, how: str) -> None:
+    """TagMoved unless the tag of ``image`` is ``version``, or none that is a version: such names move."""
+    if version and version != image.tag and Version.all_of([image.tag]):
+        raise TagMoved(
+            f"{image} {how} version {version}: the tag {image.tag} was moved to it. "
+            f"Take {version} if that is meant, or push {image.tag} again under a new number."
+        )
 
 
 def signatures(registry: Registry, image: Reference) -> Iterator[tuple[Descriptor, bytes]]:
