@@ -140,9 +140,8 @@ def complete(planned: Plan, registry: Registry, digest: str, progress: Progress)
 
 def runtime_bill(registry: Registry, below: Stored, progress: Progress) -> Part:
     """The bill of a runtime image: the one beside it, else made of its layers, once, and put there."""
-    image = Reference(registry.host, below.repository, digest=below.digest)
-    for entry in registry.referrers(image, sbom.CYCLONEDX):
-        return Part(BELOW, registry.manifest(replace(image, digest=entry.digest)).layers[0])
+    if there := _bill_beside(registry, below):
+        return Part(BELOW, there)
     progress.line(f"Listing the packages of {registry.host}/{below.repository}, once for these dependencies")
     blobs = registry.blobs(below.repository)
     bill = list_packages(registry, below, (blobs.stream(layer.digest) for layer in below.layers))
@@ -151,6 +150,19 @@ def runtime_bill(registry: Registry, below: Stored, progress: Progress) -> Part:
     except AccessRefused:  # whoever may only read there makes the list again next time
         return Part(BELOW, bill.descriptor, bill)
     return Part(BELOW, bill.descriptor)
+
+
+def copy_bill(registry: Registry, source: Stored, below: Stored) -> None:
+    """Put the bill that lies beside ``source``, if one does, beside the same runtime image in another repository."""
+    if there := _bill_beside(registry, source):
+        put_bill(registry, below, Blob(there, registry.blobs(source.repository).read(there.digest)))
+
+
+def _bill_beside(registry: Registry, below: Stored) -> Descriptor | None:
+    image = Reference(registry.host, below.repository, digest=below.digest)
+    for entry in registry.referrers(image, sbom.CYCLONEDX):
+        return registry.manifest(replace(image, digest=entry.digest)).layers[0]
+    return None
 
 
 def list_packages(registry: Registry, below: Stored, layers: Iterable[Iterable[bytes]]) -> Blob:

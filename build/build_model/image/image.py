@@ -237,7 +237,9 @@ def share_runtime(planned: Plan, registry: Registry, root: Path, connect: Connec
     if elsewhere := runtime.elsewhere(registry, planned.reference, planned.runtime.key):
         parts = [Part("runtime", one) for one in (*elsewhere.layers, elsewhere.config)]
         upload(registry, there.repository, parts, progress, source=elsewhere.repository)
-        return _tagged_runtime(registry, there, planned.runtime.recipe, elsewhere.blob)
+        stored = _tagged_runtime(registry, there, planned.runtime.recipe, elsewhere.blob)
+        attached.copy_bill(registry, elsewhere, stored)
+        return stored
     progress.line(f"{registry.host} has no {there.repository} of these dependencies yet")
     engine, recipe = connect(), Recipe.read(root)
     image = engine.image(planned.runtime.reference)
