@@ -14,9 +14,9 @@ def main() -> None:
     # torch says so wherever numpy, which the demo doesn't install, isn't there.
     warnings.filterwarnings("ignore", message="Failed to initialize NumPy")
     try:
-        from build_model.cli import app as cli  # noqa: PLC0415
+        from build_model.cli import start  # noqa: PLC0415
 
-        cli.main()
+        start.main()
     except KeyboardInterrupt:
         print(f"Interrupted: {STOPPED}", file=sys.stderr)
         sys.exit(130)

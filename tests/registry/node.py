@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from patience import until
 
+from build_model.image.oci import Blob, pieces
 from daemons.process import free_port, listens
 
 USER, PASSWORD = "me", "p:ass wörd"
@@ -115,6 +117,32 @@ class RegistryNode:
         (file,) = self.data.glob(f"**/blobs/sha256/{name[:2]}/{name}/data")
         content = file.read_bytes()
         file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+
+    def plant(self, repository: str, blobs: Iterable[Blob], manifests: Iterable[tuple[str, Blob]]) -> None:
+        """Writes blobs and (tag or nothing, manifest) into the storage, as pushes leave them: hundreds in a second."""
+        root = self.data / "docker" / "registry" / "v2"
+        there = root / "repositories" / repository
+        for blob in blobs:
+            self._write(root, blob)
+            self._link(there / "_layers", blob)
+        for tag, manifest in manifests:
+            self._write(root, manifest)
+            self._link(there / "_manifests" / "revisions", manifest)
+            if tag:
+                self._link(there / "_manifests" / "tags" / tag / "index", manifest)
+                (there / "_manifests" / "tags" / tag / "current").mkdir(exist_ok=True)
+                (there / "_manifests" / "tags" / tag / "current" / "link").write_text(manifest.digest)
+
+    def _write(self, root: Path, blob: Blob) -> None:
+        name = blob.digest.removeprefix("sha256:")
+        file = root / "blobs" / "sha256" / name[:2] / name / "data"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"".join(pieces(blob.content)))
+
+    def _link(self, below: Path, blob: Blob) -> None:
+        folder = below / "sha256" / blob.digest.removeprefix("sha256:")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "link").write_text(blob.digest)
 
     def lose(self, digest: str) -> None:
         """Removes what is stored under a digest."""

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from build_model.cli import app as cli
-from build_model.cli import store
+from build_model.cli import references
 from build_model.image.artifact import GoldensMissing, check
 from model.checkpoint import save_checkpoint
 from model.folder import load_model
@@ -21,6 +21,7 @@ from model.folder import load_model
 NOBODY = "127.0.0.1:1"
 COMMANDS = (
     *("base", "deploy", "evaluate", "history", "inspect", "prune", "restamp", "rollback"),
+    *("compatible", "copy", "diff", "export", "import", "list", "promote", "pull"),
     *("smoke", "status", "train", "translate", "unlock"),
 )
 
@@ -96,7 +97,7 @@ def test_a_version_that_is_none_is_refused_before_anything_is_asked(run: Callabl
         (("inspect", f"{NOBODY}/dragoman/fra-eng:1.0.0"), "RegistryUnreachable"),
         (("inspect", "1.0.0", "--registry", NOBODY), "RegistryUnreachable"),
         (("deploy", "1.0.0", "--registry", NOBODY, "--amqp-url", f"amqp://{NOBODY}"), "RegistryUnreachable"),
-        (("deploy", "one", "--registry", NOBODY, "--amqp-url", f"amqp://{NOBODY}"), "VersionInvalid"),
+        (("deploy", "v1.0", "--registry", NOBODY, "--amqp-url", f"amqp://{NOBODY}"), "VersionInvalid"),
         (("translate", "Bonjour.", "--amqp-url", f"amqp://{NOBODY}"), "BrokerUnreachable"),
         (("quarantine", "list", "--amqp-url", f"amqp://{NOBODY}"), "BrokerUnreachable"),
         (("quarantine", "requeue", "--amqp-url", f"amqp://{NOBODY}"), "BrokerUnreachable"),
@@ -152,7 +153,7 @@ def test_a_checkpoint_that_is_not_there_is_named(run: Callable[..., Result], tmp
     ],
 )
 def test_an_image_is_named_by_version_or_by_reference(text: str, registry: str, expected: str) -> None:
-    assert str(store.reference_of(text, registry, "dragoman/fra-eng")) == expected
+    assert str(references.reference_of(text, registry, "dragoman/fra-eng")) == expected
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ import pytest
 
 from build_model.image.blobs import BlobFalse, BlobMissing
 from build_model.image.connection import RegistryUnreachable
-from build_model.image.inspection import ImageForeign, files_in_layer, inspect
+from build_model.image.contents import ImageForeign, files_in_layer
+from build_model.image.inspection import inspect
 from build_model.image.reference import Address, AddressInvalid, Reference, ReferenceInvalid
 from build_model.image.registry import ManifestFalse, Registry, VersionUnknown
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import functools
+import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -22,12 +25,14 @@ from build_model.cli.options import (
     size_in_bytes,
     warn,
 )
+from build_model.cli.references import stored
 from build_model.cli.training import Corpus, Dev, Epochs, Minutes, Network, check_length, train_into
 from build_model.engine import Engine
 from build_model.image import base as base_image
 from build_model.image import image
 from build_model.image.plan import Plan
 from build_model.image.version import Version
+from build_model.store import checkout
 from model.folder import NETWORK
 
 ARTIFACTS = ROOT / "artifacts"
@@ -41,7 +46,12 @@ def build(
         str, typer.Option(metavar="X.Y.Z", help="Build this version: a semantic version, it becomes the image's tag.")
     ] = "",
     checkpoint: Annotated[
-        Path, typer.Option(metavar="DIR", help="The checkpoint to build from.", show_default="the released one")
+        Path,
+        typer.Option(
+            metavar="DIR|REF",
+            help="The checkpoint to build from: a folder, or that of an image, HOST:PORT/NAME:VERSION or VERSION.",
+            show_default="the released one",
+        ),
     ] = RELEASED,
     network: Network = NETWORK,
     registry: RegistryAddress = "",
@@ -104,13 +114,15 @@ def build(
         check_length(minutes, epochs)
     if train_first != bool(corpus):
         raise typer.BadParameter("--train and --corpus go together.", param_hint="--train")
-    with reported(as_json=as_json):
+    with reported(as_json=as_json), ExitStack() as stack:
         number = Version.parse(version)
         if train_first:
             checkpoint = ROOT / "runs" / version
             facts = train_into(corpus, dev, checkpoint, minutes, epochs, as_json=as_json, network=network)
             if not as_json:
                 print_object(facts, as_json=False)
+        else:
+            checkpoint = stack.enter_context(checkpoint_folder(checkpoint, registry, repository, progress_for(as_json)))
         order = image.Order(
             number, checkpoint, registry, push, repository, base_reference or None, test, max_push, network, allow_poor
         )
@@ -129,6 +141,17 @@ def base(as_json: Json = False) -> None:
     with reported(as_json=as_json):
         made = base_image.make_base(Engine.connect(), progress_for(as_json))
         print_object({"reference": made.name, "image": made.image_id, "digest": made.digest}, as_json=as_json)
+
+
+@contextmanager
+def checkpoint_folder(named: Path, registry: str, repository: str, progress: report.Progress) -> Iterator[Path]:
+    """The folder ``named``, or one with the checkpoint of the image that it names, for as long as the block lasts."""
+    text = str(named)
+    if named.exists() or not (Version.all_of([text]) or re.search("[:@]", text)):
+        yield named
+        return
+    with checkout.checkpoint_of(*stored(text, registry, repository), progress) as folder:
+        yield folder
 
 
 def _print_plan(plan: Plan, warning: str | None, *, as_json: bool) -> None:

@@ -11,9 +11,11 @@ import typer
 
 from build_model import report
 from build_model.cli.options import (
+    DEPLOYMENT,
     QUEUE,
     REPOSITORY,
     Json,
+    Name,
     RegistryAddress,
     Repository,
     progress_for,
@@ -27,20 +29,12 @@ from build_model.operation import shadow as shadows
 from build_model.operation import smoke, swarm
 from build_model.operation.running import Deployment
 
-DEPLOYMENT = "dragoman"
-
 
 class Orchestrator(enum.StrEnum):
     """What keeps replicas running."""
 
     docker = "docker"
     swarm = "swarm"
-
-
-def deployment_name(name: str) -> str:
-    if not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", name):
-        raise typer.BadParameter(f"{name!r} can't name containers: letters, digits and _ . - only, like dragoman.")
-    return name
 
 
 def memory_size(text: str) -> str:
@@ -50,15 +44,6 @@ def memory_size(text: str) -> str:
     return text
 
 
-Name = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME",
-        envvar="DRAGOMAN_NAME",
-        help="What the deployment is called on this engine.",
-        callback=deployment_name,
-    ),
-]
 Network = Annotated[
     str,
     typer.Option(metavar="NAME", envvar="DRAGOMAN_NETWORK", help="The Docker network of the containers, or host."),
@@ -116,7 +101,9 @@ group = typer.Typer()
 
 @group.command()
 def deploy(
-    version: Annotated[str, typer.Argument(metavar="VERSION", help="A version that the registry has.")],
+    version: Annotated[
+        str, typer.Argument(metavar="VERSION", help="A version in the registry, or a name such as production.")
+    ],
     amqp_url: AmqpUrl,
     registry: RegistryAddress,
     client_amqp_url: ClientAmqpUrl = "",

@@ -12,13 +12,14 @@ import typer
 
 import model
 from build_model import STOPPED, report
-from build_model.image.plan import repository_of
+from build_model.image.artifact import repository_of
 from model.errors import DragomanError
 from model.fingerprint import Manifest
 
 ROOT = Path(model.__file__).resolve().parent.parent
 RELEASED = ROOT / "model" / "checkpoint"
 QUEUE = "rpc_queue"
+DEPLOYMENT = "dragoman"
 LONGEST_QUEUE_NAME = 255  # bytes
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, errors too.")]
@@ -50,6 +51,12 @@ def repository_name(name: str) -> str:
         raise typer.BadParameter(
             f"{name!r} is no image name: lower-case words joined by / . _ -, like {REPOSITORY or 'me/model'}."
         )
+    return name
+
+
+def deployment_name(name: str) -> str:
+    if not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", name):
+        raise typer.BadParameter(f"{name!r} can't name containers: letters, digits and _ . - only, like dragoman.")
     return name
 
 
@@ -96,6 +103,17 @@ BrokerUrl = Annotated[
 ]
 Queue = Annotated[
     str, typer.Option(metavar="NAME", envvar="DRAGOMAN_QUEUE", help="The service's queue.", callback=queue_name)
+]
+
+
+Name = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        envvar="DRAGOMAN_NAME",
+        help="What the deployment is called on this engine.",
+        callback=deployment_name,
+    ),
 ]
 
 

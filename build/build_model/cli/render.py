@@ -41,7 +41,7 @@ def orchestrators() -> None:
 
 @group.command(name="kubernetes")
 def render_kubernetes(
-    version: Annotated[str, typer.Argument(metavar="VERSION", help="A version that the registry has.")],
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="A version that the registry has, or a name.")],
     registry: RegistryAddress,
     repository: Repository = REPOSITORY,
     folder: Annotated[

@@ -71,8 +71,9 @@ def read(folder: Path, environ: Mapping[str, str]) -> tuple[File, ...]:
     return tuple(file for file in found if file is not None)
 
 
-def defaults(files: tuple[File, ...], command: Any) -> dict[str, Any]:
-    """What ``files`` say, as the default map of the command line ``command``.
+def defaults(files: tuple[File, ...], command: Any, *, whole: bool = True) -> dict[str, Any]:
+    """What ``files`` say, as the default map of the command line ``command``; where that isn't the ``whole``, tables
+    of commands that it hasn't are passed over.
 
     Raises:
         ConfigInvalid: a key or a table that isn't known, or a value of another kind than the option's.
@@ -84,7 +85,10 @@ def defaults(files: tuple[File, ...], command: Any) -> dict[str, Any]:
             if key not in SHARED:
                 raise ConfigInvalid(_unknown(file.path, key, SHARED, "setting"))
         _share(command, shared, found, file.path)
-        tables = {key: value for key, value in file.values.items() if isinstance(value, dict)}
+        known = getattr(command, "commands", {})
+        tables = {
+            key: value for key, value in file.values.items() if isinstance(value, dict) and (whole or key in known)
+        }
         _place(command, tables, found, file.path)
     return found
 

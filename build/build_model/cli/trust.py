@@ -18,7 +18,7 @@ from build_model.cli.options import (
     progress_for,
     reported,
 )
-from build_model.cli.store import reference_of, registry_of
+from build_model.cli.references import reference_of, registry_of
 from build_model.cli.training import Network
 from build_model.image import image, trust
 from build_model.image import verify as verification

@@ -143,6 +143,11 @@ def layers(artifact: Artifact, root: Path) -> Layers:
     return Layers(model, lexicon, library, code)
 
 
+def repository_of(manifest: Manifest) -> str:
+    """The name of a model's images: ``dragoman/fra-eng``."""
+    return f"dragoman/{manifest.source}-{manifest.target}"
+
+
 def identity(digests: Mapping[str, str], runtime_key: str) -> str:
     """The identity of an image's content, its label ``dragoman.artifact``.
 

@@ -7,17 +7,20 @@ https://distribution.github.io/distribution/spec/auth/token/. The `oras` package
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import os
 import re
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from typing import IO, Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.auth import AuthBase, HTTPBasicAuth
+from requests.structures import CaseInsensitiveDict
 
 from build_model.image import certificates, login
 from build_model.image.reference import Address, is_loopback
@@ -32,6 +35,7 @@ UNKNOWN_CODES = frozenset({"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"})
 """What a registry says in a 404 when it has nothing of that name; Harbor says the last one."""
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 _REPOSITORY = re.compile(r"/v2/(.+)/(?:manifests|blobs|tags|referrers)/")
+_ELSEWHERE = range(300, 400)  # where a registry keeps its blobs at another address
 _SHOWN = 200  # characters of what a registry says
 
 Body = Callable[[], bytes | IO[bytes] | io.RawIOBase]
@@ -64,15 +68,27 @@ class Connection:
     def __init__(self, address: Address, environment: Mapping[str, str] = os.environ) -> None:
         self.address = address
         self._environment = environment
-        self._session = requests.Session()
-        # A proxy meant for the web would only be in the way of a registry on this machine.
-        self._session.trust_env = not is_loopback(address.host)
-        if address.scheme == "https":
-            trusted = certificates.context(address.host, certificates.folders(environment))
-            self._session.mount("https://", certificates.Certificates(trusted))
+        secure = address.scheme == "https"
+        self._trusted = certificates.context(address.host, certificates.folders(environment)) if secure else None
+        self._session = self._new_session()
+        self._plain: HTTPConnection | None = None
         self._basic: AuthBase | None = None
         self._tokens: dict[tuple[str, bool], str] = {}
         self._known = False
+
+    def twin(self) -> Connection:
+        """Another one, for another thread: introduced and signed in as this one is."""
+        other = copy.copy(self)
+        other._session, other._plain = self._new_session(), None
+        return other
+
+    def _new_session(self) -> requests.Session:
+        session = requests.Session()
+        # A proxy meant for the web would only be in the way of a registry on this machine.
+        session.trust_env = not is_loopback(self.address.host)
+        if self._trusted is not None:
+            session.mount("https://", certificates.Certificates(self._trusted))
+        return session
 
     def ask(
         self,
@@ -140,6 +156,8 @@ class Connection:
         auth = self._basic or _Bearer(self._tokens.get(_access(method, url), ""))
         patience = STORE_SECONDS if body else ANSWER_SECONDS
         try:
+            if method == "GET" and not stream and (found := self._read(url, headers, auth)) is not None:
+                return found
             return self._session.request(
                 method,
                 url,
@@ -155,6 +173,35 @@ class Connection:
                 f"No registry answers at {self.address.url} ({cause(error)}). "
                 "Check --registry; `deploy/local up` starts one on this machine."
             ) from error
+
+    def _read(self, url: str, headers: Mapping[str, str], auth: AuthBase) -> requests.Response | None:
+        """What a registry on this machine answers over plain HTTP; None where a session has to ask.
+
+        Sessions look for proxies, cookies, redirects and encodings, which takes longer than such a registry's answer:
+        of 200 versions, a second.
+        """
+        if self._session.trust_env or not url.startswith(f"http://{self.address.host}/"):
+            return None
+        asked = requests.PreparedRequest()
+        asked.method, asked.url = "GET", url
+        asked.headers = CaseInsensitiveDict({"User-Agent": CLIENT, **headers})
+        auth(asked)
+        try:
+            if self._plain is None:
+                self._plain = HTTPConnection(self.address.host, timeout=ANSWER_SECONDS)
+            self._plain.request("GET", url.removeprefix(f"http://{self.address.host}"), headers=dict(asked.headers))
+            came = self._plain.getresponse()
+            content = came.read()
+        except (HTTPException, OSError):
+            self._plain = None  # closed meanwhile, perhaps
+            return None
+        if came.status in _ELSEWHERE:
+            return None
+        answer = requests.Response()
+        answer.status_code, answer.url, answer.request = came.status, url, asked
+        answer.headers = CaseInsensitiveDict(came.getheaders())
+        answer.raw, answer._content = io.BytesIO(content), content
+        return answer
 
     def _ours(self, url: str) -> bool:
         return url.startswith(f"{self.address.url}/")

@@ -36,6 +36,13 @@ def pack(files: Mapping[str, Content]) -> IO[bytes]:
     return spool
 
 
+def member(path: str, size: int) -> tarfile.TarInfo:
+    """The header of a file of ``size`` bytes: the same for the same file at any time."""
+    file = _member(path, tarfile.REGTYPE, 0o644)
+    file.size = size
+    return file
+
+
 def _add(tar: tarfile.TarFile, path: str, content: Content) -> None:
     member = _member(path, tarfile.REGTYPE, 0o644)
     if isinstance(content, bytes):

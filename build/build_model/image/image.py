@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from build_model.engine import Engine
-from build_model.image import artifact, attached, base, engine_image, login, oci, runtime
+from build_model.image import artifact, attached, base, description, engine_image, login, oci, runtime
 from build_model.image import version as versions
-from build_model.image.artifact import CHECKPOINT
+from build_model.image.artifact import CHECKPOINT, repository_of
 from build_model.image.blobs import BlobMissing
-from build_model.image.inspection import ImageForeign, Inspection, inspect, layer_names
+from build_model.image.contents import ImageForeign
+from build_model.image.description import Description
+from build_model.image.inspection import Inspection, inspect, layer_names
 from build_model.image.oci import Blob, Descriptor
-from build_model.image.plan import Composed, Plan, Source, differences, next_version, plan, repository_of
+from build_model.image.plan import Composed, Plan, Source, differences, next_version, plan
 from build_model.image.push import Part, Pushed, TagExists, take, upload
 from build_model.image.reference import Reference
 from build_model.image.registry import Registry, Stored, VersionUnknown, labels_of
@@ -136,6 +138,7 @@ def make(order: Order, root: Path, artifacts: Path, connect: Connect, progress: 
     registry = Registry(order.registry)
     if digest := standing(planned, registry):
         warning = attached.complete(planned, registry, digest, progress) or warning
+        description.attach(registry, replace(planned.reference, digest=digest), Description.of(planned.layers))
         return Made(planned, "", digest, (), None, False, False, warning)
     assert planned.shared_runtime
     below = registry.find(planned.shared_runtime) or share_runtime(planned, registry, root, connect, progress)
@@ -162,12 +165,16 @@ def _pushed(
 ) -> Made:
     """Put the image under its digest, try it, put beside it what refers to it; only then it gets the version's tag."""
     composed = planned.compose(registry.config(below), below.layers)
-    reference = planned.reference
+    reference, told = planned.reference, Description.of(planned.layers)
     beside = attached.of_image(planned, composed, below, attached.runtime_bill(registry, below, progress))
     pushed = upload(
         registry,
         reference.repository,
-        [*_parts(composed, below.layers), *(part for one in beside for part in one.parts)],
+        [
+            *_parts(composed, below.layers),
+            *(part for one in beside for part in one.parts),
+            Part("description", told.layer.blob.descriptor, told.layer.blob),
+        ],
         progress,
         source=below.repository,
         max_bytes=order.max_push,
@@ -180,6 +187,7 @@ def _pushed(
         image_id = engine.pull(pinned.pinned, progress, login.for_engine(reference.registry)).id
         self_test(engine, image_id, progress)
     attached.attach(registry, pinned, beside)
+    description.attach(registry, pinned, told)
     take(registry, reference, composed.manifest)
     attached.name_twin(registry, reference, beside)
     if order.test:

@@ -1,21 +1,21 @@
-"""What an image says about itself, asked of a registry: of all its layers only those with the code are fetched."""
+"""What an image says about itself, asked of a registry: of what lies beside it, or of its layers with the code."""
 
 from __future__ import annotations
 
-import gzip
-import io
 import json
-import tarfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
 
+from build_model.image import description
 from build_model.image.artifact import APPLICATION, CHECKPOINT, sha256
+from build_model.image.contents import ImageForeign, files_in_layer
+from build_model.image.description import Description
+from build_model.image.oci import Descriptor
 from build_model.image.reference import Reference
-from build_model.image.registry import Registry, labels_of
-from model.errors import DragomanError
-from model.fingerprint import MANIFEST, WEIGHTS, lang_file
+from build_model.image.registry import Registry, Stored, labels_of
+from model.fingerprint import GOLDEN, MANIFEST, WEIGHTS, lang_file
 
 BY = "build-model: "
 """How the history of a layer begins that build-model wrote; what the layer holds follows."""
@@ -23,14 +23,10 @@ CODE = frozenset({"library", "code"})
 """The layers that hold code: ``model/``, and ``service/`` with the manifest."""
 
 
-class ImageForeign(DragomanError):
-    """The image is none that build-model made."""
-
-
 @dataclass(frozen=True)
 class Inspection:
     """What an image says about itself. ``layers``: (what it holds, bytes), lowest first; a registry has them
-    ``compressed``, an engine doesn't. ``digests``: by path."""
+    ``compressed``, an engine doesn't. ``digests``: by path. ``goldens``: source to target. ``blobs``: the layers'."""
 
     reference: str
     digest: str
@@ -39,6 +35,8 @@ class Inspection:
     layers: tuple[tuple[str, int], ...]
     compressed: bool
     digests: Mapping[str, str]
+    goldens: Mapping[str, str] = field(default_factory=dict)
+    blobs: tuple[Descriptor, ...] = ()
 
     @property
     def scores(self) -> dict[str, Mapping[str, Any]]:
@@ -57,6 +55,7 @@ class Inspection:
             "serving": self.manifest.get("serving"),
             "layers": [{"holds": holds, "bytes": count} for holds, count in self.layers],
             "layers_compressed": self.compressed,
+            "goldens": dict(self.goldens),
             "files": dict(self.digests),
         }
 
@@ -72,23 +71,45 @@ def inspect(registry: Registry, reference: Reference) -> Inspection:
     labels = labels_of(config)
     if "dragoman.artifact" not in labels:
         raise ImageForeign(f"{reference} has no label dragoman.artifact: build-model didn't make it.")
-    layers, blobs = image.layers, registry.blobs(reference.repository)
-    steps = [str(step.get("created_by", "")) for step in config.get("history", ()) if not step.get("empty_layer")]
-    names = layer_names(steps if len(steps) == len(layers) else [""] * len(layers))
-    files: dict[str, bytes] = {}
-    for name, layer in zip(names, layers, strict=True):
-        if name in CODE:
-            files |= files_in_layer(blobs.read(layer.digest), layer.media_type)
-    model_manifest = json.loads(files[str(CHECKPOINT / MANIFEST)])
+    names = layer_names_of(image, config)
+    described = told(registry, image, config)
     return Inspection(
         reference=str(replace(reference, digest="")),
         digest=found.digest,
         labels=labels,
-        manifest=model_manifest,
-        layers=tuple(zip(names, (layer.size for layer in layers), strict=True)),
+        manifest=described.model,
+        layers=tuple(zip(names, (layer.size for layer in image.layers), strict=True)),
         compressed=True,
-        digests=digests_of(files, model_manifest),
+        digests=described.files,
+        goldens=described.translations,
+        blobs=image.layers,
     )
+
+
+def told(registry: Registry, image: Stored, config: Mapping[str, Any]) -> Description:
+    """What lies beside an image with this config; of one that nothing lies beside, the layers with the code are read.
+
+    Raises ImageForeign.
+    """
+    pinned, labels = Reference(registry.host, image.repository, digest=image.digest), labels_of(config)
+    if description.IDENTITY not in labels:
+        raise ImageForeign(f"{pinned} has no label {description.IDENTITY}: build-model didn't make it.")
+    return description.read(registry, pinned, labels) or _from_layers(registry, image, layer_names_of(image, config))
+
+
+def _from_layers(registry: Registry, image: Stored, names: Sequence[str]) -> Description:
+    blobs, files = registry.blobs(image.repository), dict[str, bytes]()
+    for name, layer in zip(names, image.layers, strict=True):
+        if name in CODE:
+            files |= files_in_layer(blobs.read(layer.digest), layer.media_type)
+    manifest = files[str(CHECKPOINT / MANIFEST)]
+    return Description(manifest, files.get(str(CHECKPOINT / GOLDEN), b""), digests_of(files, json.loads(manifest)))
+
+
+def layer_names_of(image: Stored, config: Mapping[str, Any]) -> list[str]:
+    """What each layer of an image with this config holds, lowest first."""
+    steps = [str(step.get("created_by", "")) for step in config.get("history", ()) if not step.get("empty_layer")]
+    return layer_names(steps if len(steps) == len(image.layers) else [""] * len(image.layers))
 
 
 def layer_names(steps: Sequence[str]) -> list[str]:
@@ -98,21 +119,6 @@ def layer_names(steps: Sequence[str]) -> list[str]:
     """
     told = [step.removeprefix(BY).split()[0] for step in steps if step.startswith(BY)]
     return told if len(told) == len(steps) else [*["runtime"] * (len(steps) - 2), "model", "code"]
-
-
-def files_in_layer(blob: bytes, media_type: str) -> dict[str, bytes]:
-    """The regular files of a layer, by path without leading slash."""
-    if media_type.endswith("zstd"):
-        raise ImageForeign(
-            "The code layer is compressed with zstd, which build-model doesn't read. Pull it and inspect it."
-        )
-    content = gzip.decompress(blob) if blob[:2] == b"\x1f\x8b" else blob
-    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
-        return {
-            member.name.removeprefix("./"): source.read()
-            for member in tar
-            if member.isfile() and (source := tar.extractfile(member)) is not None
-        }
 
 
 def digests_of(code: Mapping[str, bytes], manifest: Mapping[str, Any]) -> dict[str, str]:

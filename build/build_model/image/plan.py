@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import tomllib
@@ -23,6 +24,7 @@ from model.fingerprint import Manifest
 from model.folder import NETWORK
 from model.wordlists import NAMES
 
+SCORES = "dragoman.scores"
 LICENCES = "Apache-2.0 AND CC-BY-2.0"
 """As SPDX has it: of the code, and of the sentences that the weights were trained on."""
 
@@ -96,6 +98,11 @@ class Plan:
         return self.references[-1]
 
     @property
+    def annotations(self) -> dict[str, str]:
+        """Of its manifest: the labels, and the scores, so that a list of versions needs no more of each."""
+        return {**self.labels, **score_annotation(self.bleu)}
+
+    @property
     def shared_runtime(self) -> Reference | None:
         """The runtime image in the registry. None without one."""
         return runtime.beside(self.reference, self.runtime.key) if self.reference.registry else None
@@ -105,9 +112,8 @@ class Plan:
         layers = tuple((holds, oci.layer(files)) for holds, files in self.layers.by_name().items())
         tops = [(layer.diff_id, holds) for holds, layer in layers]
         config = oci.config(below, tops, self.labels, self.created)
-        told = {name: value for name, value in self.labels.items() if name.startswith(OPEN_CONTAINERS)}
         descriptors = [*layers_below, *(layer.blob.descriptor for _, layer in layers)]
-        return Composed(layers, config, oci.manifest(config, descriptors, told))
+        return Composed(layers, config, oci.manifest(config, descriptors, self.annotations))
 
     def encode(self) -> dict[str, Any]:
         """For ``--dry-run --json``."""
@@ -133,7 +139,7 @@ def plan(
 ) -> Plan:
     """Decide the image of the artifact ``held``, by default named after its languages. Reads files below ``root``, asks
     nobody."""
-    repository = repository or repository_of(held.manifest)
+    repository = repository or artifact.repository_of(held.manifest)
     local = Reference("", repository, str(version))
     files = artifact.layers(held, root)
     return Plan(
@@ -143,13 +149,19 @@ def plan(
         layers=files,
         labels=_labels(held.manifest, version, base, source, artifact.identity(files.digests(), base.key)),
         created=source.created,
-        bleu={of: score["bleu"] for of, score in held.manifest.training.get("scores", {}).items()},
+        bleu=bleu_of(held.manifest.training),
     )
 
 
-def repository_of(manifest: Manifest) -> str:
-    """The name of a model's images: ``dragoman/fra-eng``."""
-    return f"dragoman/{manifest.source}-{manifest.target}"
+def score_annotation(bleu: Mapping[str, float]) -> dict[str, str]:
+    """What a manifest says of the scores in it, by the set that each is of; nothing where there are none."""
+    scores = {of: round(score, 1) for of, score in bleu.items()}
+    return {SCORES: json.dumps(scores, sort_keys=True)} if scores else {}
+
+
+def bleu_of(training: Mapping[str, Any]) -> dict[str, float]:
+    """BLEU by the set that it is of, from what a checkpoint's manifest says of its training."""
+    return {of: score["bleu"] for of, score in training.get("scores", {}).items() if "bleu" in score}
 
 
 def differences(plan: Plan, there: Inspection) -> list[str]:

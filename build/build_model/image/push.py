@@ -107,6 +107,16 @@ def upload(
     return Pushed(tuple(Transfer(part.holds, part.descriptor.size, id(part) in sent) for part in parts))
 
 
+def free(registry: Registry, reference: Reference, digest: str) -> None:
+    """Refuse a tag that stands for anything else than ``digest``: TagExists, before anything is sent."""
+    there = registry.find(replace(reference, digest=""))
+    if there is not None and there.digest != digest:
+        raise TagExists(
+            f"{replace(reference, digest='')} is {there.digest} already, and was to be {digest}. A version is never "
+            "overwritten: choose another repository, or another version."
+        )
+
+
 def take(registry: Registry, reference: Reference, manifest: Blob) -> None:
     """Give the tag of ``reference`` to a manifest that the registry has; TagExists if it is another's.
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, urljoin
 
 import requests
@@ -24,8 +28,15 @@ SUBJECT_HEADER = "OCI-Subject"
 """How a registry says that it files what was put under what it refers to."""
 BESIDE = ("sha256-", "modelpack-")
 """How the tags begin of what lies beside images: lists of referrers, signatures, the models' twins."""
+FALLBACK = re.compile(r"sha256-[0-9a-f]{64}")
+"""The tags that list referrers, no names of anything."""
 _ATTEMPTS = 3
+_AT_ONCE = 8  # a registry answers a few at a time as fast as one
 _TAGS_SHOWN = 30
+
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
 
 
 class VersionUnknown(DragomanError):
@@ -58,7 +69,7 @@ class Stored:
         annotations = document.get("annotations") or {}
         return Descriptor(self.media_type, self.digest, len(self.content), artifact_type, annotations)
 
-    @property
+    @cached_property
     def document(self) -> dict[str, Any]:
         """Its JSON."""
         value: dict[str, Any] = json.loads(self.content)
@@ -91,6 +102,7 @@ class Registry:
         self.address = Address.parse(address)
         self.host, self.url = self.address.host, self.address.url
         self._connection = Connection(self.address, environment)
+        self._lists_referrers: bool | None = None
 
     def blobs(self, repository: str) -> Blobs:
         """The blobs of ``repository``."""
@@ -101,6 +113,19 @@ class Registry:
     def tags(self, repository: str) -> list[str]:
         """All tags of ``repository``, however many pages of them there are; none when the registry doesn't know it."""
         return [tag for page in self._pages(f"{self._path(repository)}/tags/list") for tag in page.get("tags") or ()]
+
+    def names(self, repository: str) -> list[str]:
+        """The tags that are versions or names of versions: all but those that other things are filed under."""
+        return [tag for tag in self.tags(repository) if not tag.startswith(BESIDE)]
+
+    def each(self, ask: Callable[[Registry, Item], Answer], items: Sequence[Item]) -> list[Answer]:
+        """What ``ask``, given a registry, gives for each of ``items``, in their order; a few are asked at a time."""
+        count = max(1, min(_AT_ONCE, len(items)))
+        others = [self._twin() for _ in range(count)]  # a connection serves one thread
+        with ThreadPoolExecutor(count) as threads:
+            shares = threads.map(lambda nth: [ask(others[nth], item) for item in items[nth::count]], range(count))
+            answers = list(shares)
+        return [answers[number % count][number // count] for number in range(len(items))]
 
     def resolve(self, reference: Reference) -> Reference:
         """``reference`` with the digest of its manifest; VersionUnknown when its tag isn't there."""
@@ -172,16 +197,23 @@ class Registry:
 
     def referrers(self, reference: Reference, artifact_type: str = "") -> list[Descriptor]:
         """The manifests whose subject is the one with the digest of ``reference``, all or those of one type."""
-        path = f"{self._path(reference.repository)}/referrers/{reference.digest}"
-        query = f"?artifactType={quote(artifact_type, safe='')}" if artifact_type else ""
-        answer = self._connection.ask("GET", path + query, headers={"Accept": oci.INDEX})
-        if answer.status_code == HTTPStatus.NOT_FOUND:  # the registry has no such API
-            filed = self.find(fallback(reference))
-            documents = [filed.document] if filed else []
-        else:
-            documents = list(self._following(self._connection.checked(answer)))
-        entries = [Descriptor.decode(entry) for document in documents for entry in document.get("manifests") or ()]
+        entries = self._listed(reference, artifact_type) if self._lists_referrers is not False else None
+        if entries is None:
+            entries = self._filed(reference)
         return [entry for entry in entries if artifact_type in ("", entry.artifact_type)]
+
+    def all_referrers(self, where: Reference, artifact_type: str) -> list[Descriptor]:
+        """Those of one type to anything in the repository of ``where``, each once, in no order."""
+        tags = self.tags(where.repository)
+        names = [replace(where, tag=tag) for tag in tags if not tag.startswith(BESIDE)]
+        if names:
+            self.referrers(self.resolve(names[0]), artifact_type)  # whether the registry lists them itself
+        if self._lists_referrers:
+            found = self.each(lambda registry, name: registry.referrers(registry.resolve(name), artifact_type), names)
+        else:
+            filed = [replace(where, digest=tag.replace("-", ":")) for tag in tags if FALLBACK.fullmatch(tag)]
+            found = self.each(lambda registry, image: registry.referrers(image, artifact_type), filed)
+        return list({entry.digest: entry for entries in found for entry in entries}.values())
 
     def attach(self, reference: Reference, *manifests: Blob) -> None:
         """Put manifests whose ``subject`` is the one with the digest of ``reference``.
@@ -208,9 +240,20 @@ class Registry:
                 f"{self.host} lost {', '.join(entries)} from its list {fallback(reference)}. Try again."
             )
 
+    def _listed(self, reference: Reference, artifact_type: str) -> list[Descriptor] | None:
+        """What the registry's own API for referrers says, None where it has none."""
+        path = f"{self._path(reference.repository)}/referrers/{reference.digest}"
+        query = f"?artifactType={quote(artifact_type, safe='')}" if artifact_type else ""
+        answer = self._connection.ask("GET", path + query, headers={"Accept": oci.INDEX})
+        self._lists_referrers = answer.status_code != HTTPStatus.NOT_FOUND
+        if not self._lists_referrers:
+            return None
+        pages = self._following(self._connection.checked(answer))
+        return [Descriptor.decode(entry) for page in pages for entry in page.get("manifests") or ()]
+
     def _filed(self, reference: Reference) -> list[Descriptor]:
         filed = self.find(fallback(reference))
-        return [Descriptor.decode(entry) for entry in filed.document["manifests"]] if filed else []
+        return [Descriptor.decode(entry) for entry in filed.document.get("manifests") or ()] if filed else []
 
     # Pages
 
@@ -236,7 +279,7 @@ class Registry:
 
     def _unknown(self, reference: Reference) -> VersionUnknown:
         try:
-            tags = sorted(tag for tag in self.tags(reference.repository) if not tag.startswith(BESIDE))
+            tags = sorted(self.names(reference.repository))
         except (AccessRefused, RegistryUnreachable):  # that it isn't there is the answer
             tags = []
         shown = ", ".join([*tags[:_TAGS_SHOWN], *(["…"] if len(tags) > _TAGS_SHOWN else [])])
@@ -244,6 +287,12 @@ class Registry:
         if not (reference.tag or reference.digest):
             return VersionUnknown(f"{reference} names no version, and {self.host} was asked for one. {has}")
         return VersionUnknown(f"{self.host} has no {reference.repository}:{reference.tag or reference.digest}. {has}")
+
+    def _twin(self) -> Registry:
+        """The same over a connection of its own, which nobody has to introduce or sign in again."""
+        other = copy.copy(self)
+        other._connection = self._connection.twin()
+        return other
 
     def _path(self, repository: str) -> str:
         """Docker Hub keeps names of one word under another one."""

@@ -11,18 +11,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from build_model.image import artifact, attached, oci, packages, trust
+from build_model.image import artifact, attached, description, oci, packages, trust
 from build_model.image.artifact import APPLICATION, CHECKPOINT, sha256
-from build_model.image.inspection import BY, ImageForeign
+from build_model.image.contents import ImageForeign
+from build_model.image.inspection import BY
 from build_model.image.oci import OPEN_CONTAINERS, Descriptor
-from build_model.image.plan import Composed, Plan
+from build_model.image.plan import SCORES, Composed, Plan, bleu_of, score_annotation
 from build_model.image.reference import Reference
 from build_model.image.registry import Registry, Stored, labels_of
 from build_model.image.sbom import Content
 from build_model.image.signature import PublicKey
+from build_model.image.version import Version
 from build_model.report import Progress
 from model.errors import DragomanError, GuardError
-from model.fingerprint import GOLDEN, Manifest, verify
+from model.fingerprint import GOLDEN, MANIFEST, Manifest, verify
 
 
 class ImageFalse(DragomanError):
@@ -56,8 +58,8 @@ def verify_image(
     """Read all of an image: digests of its blobs and of what is in them, labels, annotations, the model's own guard,
     and what lies beside it: bills of materials, provenance, signatures, one of them by ``key`` if that is given.
 
-    Raises VersionUnknown, ManifestFalse, BlobMissing, BlobFalse, ImageForeign, ImageFalse; what ``trust.check`` and
-    ``attached.check`` raise.
+    Raises VersionUnknown, ManifestFalse, BlobMissing, BlobFalse, ImageForeign, ImageFalse, DescriptionFalse; what
+    ``trust.check`` and ``attached.check`` raise.
     """
     found = registry.manifest(reference)
     pinned = replace(reference, digest=found.digest)
@@ -81,10 +83,17 @@ def verify_image(
         else:
             files |= _read_layer(registry, reference, layer, diff_id, lambda path: True)
     told = image.document.get("annotations") or {}
-    false = [name for name, value in told.items() if name.startswith(OPEN_CONTAINERS) and labels.get(name) != value]
+    false = [name for name, value in told.items() if name in labels and labels[name] != value]
+    false += [
+        name for name in told if name.startswith((OPEN_CONTAINERS, "dragoman.")) and name not in {*labels, SCORES}
+    ]
     if false:
         raise ImageFalse(f"The annotations of {reference} aren't its labels: {', '.join(sorted(false))}.")
     goldens = _check_content(reference, labels, files)
+    training = json.loads(files[str(CHECKPOINT / MANIFEST)]).get("training", {})
+    if told.get(SCORES, "") not in {"", *score_annotation(bleu_of(training)).values()}:
+        raise ImageFalse(f"The scores in the manifest of {reference}, {told[SCORES]}, aren't those of its checkpoint.")
+    description.check(registry, pinned, labels)
     held = packages.packages(below)
     held_on_top = [(str(number), layer.digest) for number, layer in enumerate(image.layers[-tops:], 1)]
     content = Content(reference.repository, labels, image.digest, held_on_top, "")
@@ -197,7 +206,7 @@ def _check_content(reference: Reference, labels: Mapping[str, str], files: Mappi
         for name, value in expected.items()
         if labels.get(name) != value
     ]
-    if reference.tag and manifest.version != reference.tag:
+    if Version.all_of([reference.tag]) and manifest.version != reference.tag:
         false.append(f"its tag is {reference.tag}, and version {manifest.version} is inside")
     if false:
         raise ImageFalse(f"The labels of {reference} aren't true: {'; '.join(false)}.")

@@ -14,6 +14,8 @@ _PATTERN = re.compile(
     r"(?:-((?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(?:\.(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*))?"
 )
 
+_NAME = re.compile(r"(?![vV]?[0-9])(?!sha256-|recipe-|modelpack-)[A-Za-z0-9_][\w.-]{0,127}", re.ASCII)
+
 
 class VersionInvalid(DragomanError):
     """What was given as a version isn't a semantic version that can be a tag."""
@@ -61,6 +63,11 @@ class Version:
             (0, int(part), "") if part.isdigit() else (1, 0, part) for part in self.prerelease.split(".") if part
         ]
         return (self.major, self.minor, self.patch, not self.prerelease, identifiers)
+
+
+def is_name(text: str) -> bool:
+    """Whether it is a tag that may move from version to version, such as ``production``: no version looks like it."""
+    return _NAME.fullmatch(text) is not None
 
 
 @dataclass(frozen=True)

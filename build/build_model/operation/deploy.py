@@ -14,11 +14,11 @@ from build_model.engine import Engine, Image
 from build_model.image import login, trust
 from build_model.image.artifact import CHECKPOINT, langs_digest
 from build_model.image.connection import RegistryUnreachable
-from build_model.image.inspection import ImageForeign
+from build_model.image.contents import ImageForeign
 from build_model.image.reference import Reference
 from build_model.image.registry import Registry
 from build_model.image.signature import PublicKey
-from build_model.image.version import Version
+from build_model.image.version import Version, is_name
 from build_model.operation import lock, replica, smoke, swarm
 from build_model.operation import record as records
 from build_model.operation import shadow as shadows
@@ -328,9 +328,16 @@ def _delete_queues(client_amqp_url: str, queue: str) -> None:
 
 
 def resolve(version: str, repository: str, registry_address: str) -> Reference:
-    """The image of ``version`` by digest; VersionInvalid, VersionUnknown or RegistryUnreachable."""
+    """The image of ``version``, or of a name such as ``production``, by digest and under its version.
+
+    Raises VersionInvalid, VersionUnknown or RegistryUnreachable.
+    """
     registry = Registry(registry_address)
-    return registry.resolve(registry.address.reference(repository, str(Version.parse(version))))
+    if not is_name(version):
+        return registry.resolve(registry.address.reference(repository, str(Version.parse(version))))
+    named = registry.resolve(registry.address.reference(repository, version))
+    inside = registry.labels(named).get("org.opencontainers.image.version", "")
+    return replace(named, tag=str(Version.parse(inside)))  # what is recorded is what it was then
 
 
 def check_labels(engine: Engine, image: Image, reference: Reference) -> None:

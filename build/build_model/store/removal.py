@@ -1,0 +1,75 @@
+"""Which versions in a registry may go: never one with a name, or that a deploy's record says is or may be needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from build_model.image.reference import Reference
+from build_model.image.registry import Registry, fallback
+from build_model.operation import record
+from build_model.store.copying import filed_beside
+from build_model.store.listing import Listed, listed
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What becomes of a version: ``kept`` says why it stays; empty, and it goes."""
+
+    version: Listed
+    kept: str
+
+    def encode(self) -> dict[str, Any]:
+        """For ``--json``."""
+        return {"version": self.version.version.tag, "digest": self.version.version.digest, "kept": self.kept}
+
+
+def fates(versions: Sequence[Listed], records: Iterable[Mapping[str, str]], keep: int) -> list[Fate]:
+    """What becomes of ``versions`` (newest first), by the records of deploys (oldest first).
+
+    The ``keep`` newest stay, what has a name, and of each deployment what it was last and what a rollback leads to.
+    """
+    runs, rollback = set(), set()
+    for last in {entry.get("name", ""): entry for entry in records}.values():
+        runs.add(last.get("image", "").partition("@")[2])
+        rollback.add(last.get("before", "").partition("@")[2])
+    newest = {one.version.digest for one in versions[:keep]}
+    found = []
+    for one in versions:
+        digest = one.version.digest
+        reasons = {
+            f"is {', '.join(one.names)}": bool(one.names),
+            "was deployed last": digest in runs,
+            "a rollback leads to it": digest in rollback,
+            f"one of the {keep} newest": digest in newest,
+        }
+        found.append(Fate(one, next((reason for reason, holds in reasons.items() if holds), "")))
+    return found
+
+
+def prune(address: str, where: Reference, keep: int, *, dry_run: bool = False) -> list[Fate]:
+    """Remove what may go from the registry at ``address``, with all that refers to it; what became of each version."""
+    registry = Registry(address)
+    found = fates(listed(registry, where), record.every(registry, where), keep)
+    for fate in found:
+        if not fate.kept and not dry_run:
+            version = fate.version.version
+            remove(registry, replace(where, tag=version.tag, digest=version.digest))
+    return found
+
+
+def remove(registry: Registry, image: Reference) -> None:
+    """Remove the manifest with the digest of ``image``, its tags, and what refers to it, and to that in turn.
+
+    The blobs go when the registry collects its garbage.
+    """
+    referrers = registry.referrers(image)
+    filed = {one.digest for _, one in filed_beside(registry, image, image.digest)}
+    listing = registry.find(fallback(image))
+    registry.delete(image)
+    if listing:
+        registry.delete(replace(image, digest=listing.digest))
+    for digest in {one.digest for one in referrers} | filed:
+        if registry.find(beside := replace(image, tag="", digest=digest)):
+            remove(registry, beside)
