@@ -1,13 +1,17 @@
 """A version's way from a checkpoint to a queue and back, over a real engine, registry and broker."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from images import BuildModel, Derive, Urls, Version, forget, push
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+from images import ROOT, BuildModel, Derive, Urls, Version, forget, push
 
 from build_model.engine import Engine
+from build_model.image import sbom
 from build_model.image.reference import Reference
 from build_model.image.registry import Registry
 from build_model.operation import lock
@@ -80,6 +84,28 @@ def test_a_released_version_is_verified_without_running_it_and_rebuilt_from_the_
     assert ran.exit_code == 0, ran.stdout
     assert (ran.object["verified"], ran.object["rebuilt"]) == (True, True)
     assert ran.object["digest"] == released.built["digest"]
+
+
+def test_its_bill_of_materials_is_cyclonedx_and_lists_debians_and_pythons_packages_with_licences(
+    released: Version, registry: str, repository: str
+) -> None:
+    there = Registry(registry)
+    image = Reference(there.host, repository, digest=str(released.built["digest"]))
+    found = [there.manifest(replace(image, digest=one.digest)) for one in there.referrers(image, sbom.CYCLONEDX)]
+    bills = [there.blobs(repository).read(one.layers[0].digest) for one in found]
+    assert len(bills) == 2
+    assert [JsonStrictValidator(SchemaVersion.V1_6).validate_str(bill.decode()) for bill in bills] == [None, None]
+    listed = {one["name"]: one for one in json.loads(bills[0])["components"]}
+    lock = (ROOT / "requirements" / "runtime.txt").read_text(encoding="utf-8")
+    locked = dict(re.findall(r"^([a-z][\w.-]*)==([^\s;]+)", lock, re.MULTILINE))
+    versions = {name.lower().replace("_", "-"): one["version"] for name, one in listed.items()}
+    del locked["pip"]  # which installs the others, and stays behind
+    assert {name: versions.get(name) for name in locked} == locked
+    assert versions["torch"] in (ROOT / "requirements" / "torch.txt").read_text(encoding="utf-8")
+    assert listed["libc6"]["purl"].startswith("pkg:deb/debian/libc6@")
+    assert all(one["licenses"] for one in listed.values())
+    assert {"expression": "Apache-2.0 AND BSD-2-Clause"} in listed["prometheus_client"]["licenses"]
+    assert any(part["purl"].startswith("pkg:cargo/") for part in listed["tokenizers"]["components"])
 
 
 def test_behind_a_path_a_pushed_version_is_not_overwritten_either(
