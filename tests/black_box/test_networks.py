@@ -1,14 +1,21 @@
 """Other networks than today's, from a folder to a queue and back: a notebook's, adopted; a Transformer, trained."""
 
 import json
+import os
+import re
 import resource
+import shlex
 import shutil
 import subprocess
 import sys
+import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from images import FIXTURES, ROOT, BuildModel, Version, push
+
+from model.checkpoint import read_goldens
 
 from .places import SENTENCE, Place
 
@@ -18,8 +25,8 @@ NOTEBOOK_SECONDS = 120  # of a processor
 
 
 @pytest.fixture(scope="module")
-def adopted(build_model: BuildModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint of what the notebook handed over, after it was run from top to bottom."""
+def handed_over(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder where the notebook left its model, after it was run there from top to bottom."""
     folder = tmp_path_factory.mktemp("notebook")
     shutil.copy(TUTORIAL.parent / "notebook.ipynb", folder)
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
@@ -27,14 +34,42 @@ def adopted(build_model: BuildModel, tmp_path_factory: pytest.TempPathFactory) -
     ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < NOTEBOOK_SECONDS
-    weights = ("--weights", f"encoder={folder}/encoder.pt", "--weights", f"decoder={folder}/decoder.pt")
-    rest = ("--vocabularies", f"{folder}/langs.pkl", "--sources", f"{folder}/dev.txt")
-    out = ("--out", f"{folder}/checkpoint", "--json")
-    made = build_model("adopt", "--network", str(TUTORIAL), *weights, *rest, *out)
-    assert made.exit_code == 0, made.stdout + made.stderr
-    assert made.object["goldens"] >= 8
-    assert made.object["dev_bleu"] > 80
-    return folder / "checkpoint"
+    return folder
+
+
+@pytest.fixture(scope="module")
+def adopted(handed_over: Path, repository: str) -> Path:
+    """The checkpoint that the README's page makes of it: every line of the page is run, one after the other."""
+    for name, fixture in (("pairs.tsv", "pairs.tsv"), ("dev.jsonl", "dev.jsonl"), ("test.jsonl", "dev.jsonl")):
+        shutil.copy(FIXTURES / fixture, handed_over / name)
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "build")])
+    environment = {**os.environ, "PYTHONPATH": paths, "DRAGOMAN_REPOSITORY": f"{repository}-page"}
+    for code in page():
+        ran = subprocess.run(
+            code, shell=True, cwd=handed_over, env=environment, capture_output=True, text=True, check=False
+        )
+        assert ran.returncode == 0, f"{code}\n{ran.stdout}{ran.stderr}"
+        if " translate " in code:
+            assert ran.stdout == "i am going to sleep\n"
+        if " adopt " in code:
+            assert float(re.findall(r"dev_bleu: (\S+)", ran.stdout)[0]) > 80
+        if " --version " in code:
+            assert "BLEU on dev " in ran.stdout
+    assert len(read_goldens(handed_over / "runs" / "two")) == 2
+    return handed_over / "runs" / "one"
+
+
+def page() -> Iterator[str]:
+    """What the README's page on networks has a reader run, as lines of a shell; a training is cut short."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = text.split("## A notebook's model becomes a version\n")[1].split("\n## ")[0]
+    for block in re.findall(r"(?:^ {4}.*\n|^\n(?= {4}))+", section, re.MULTILINE):
+        code = textwrap.dedent(block).strip()
+        if code.startswith("from "):
+            yield f"{sys.executable} -c {shlex.quote(code)}"
+            continue
+        lines = code.replace("\\\n", " ").replace("--minutes 100", "--epochs 2 --device cpu").splitlines()
+        yield from (line.replace("build-model", f"{sys.executable} -m build_model", 1) for line in lines)
 
 
 @pytest.fixture(scope="module")
