@@ -8,11 +8,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from build_model.image import modelpack, oci, packages, provenance, sbom
-from build_model.image.artifact import CHECKPOINT
 from build_model.image.connection import AccessRefused
+from build_model.image.description import Description
 from build_model.image.oci import OPEN_CONTAINERS, Blob, Descriptor
 from build_model.image.packages import Package
 from build_model.image.plan import Composed, Plan
@@ -24,7 +23,6 @@ from build_model.image.runtime import KEY
 from build_model.image.sbom import Content, SbomFalse
 from build_model.report import Progress
 from model.errors import DragomanError
-from model.fingerprint import MANIFEST
 
 RUNTIME_BILL, BILL = "runtime.cdx.json", "image.cdx.json"
 BELOW = "runtime's SBOM"
@@ -66,7 +64,9 @@ class Beside:
         }
 
 
-def of_image(planned: Plan, composed: Composed, below: Stored, runtime_bill: Part) -> tuple[Attachment, ...]:
+def of_image(
+    planned: Plan, composed: Composed, below: Stored, runtime_bill: Part, description: Description
+) -> tuple[Attachment, ...]:
     """All that is attached to the image ``composed`` on the runtime image ``below``, whose bill is given."""
     repository, subject = planned.references[0].repository, composed.manifest.descriptor
     labels = labels_of(json.loads(b"".join(oci.pieces(composed.config.content))))
@@ -87,21 +87,18 @@ def of_image(planned: Plan, composed: Composed, below: Stored, runtime_bill: Par
             Part("provenance", statement.descriptor, statement),
             {PREDICATE_TYPE: provenance.PREDICATE},
         ),
-        _twin(planned, composed, repository, labels),
+        _twin(composed, repository, labels, description),
     )
 
 
-def _twin(planned: Plan, composed: Composed, repository: str, labels: Mapping[str, str]) -> Attachment:
-    files = {**planned.layers.model, **planned.layers.code}
-    model: dict[str, Any] = json.loads(b"".join(oci.pieces(files[str(CHECKPOINT / MANIFEST)])))
-    settings = modelpack.settings(files)
-    layers = modelpack.layers(composed.layers, settings)
-    config = modelpack.config(repository, labels, model, [diff_id for _, diff_id in layers])
-    told = {name: value for name, value in labels.items() if name.startswith(OPEN_CONTAINERS)}
+def _twin(composed: Composed, repository: str, labels: Mapping[str, str], told: Description) -> Attachment:
+    layers = modelpack.layers(composed.layers, told.layer)
+    config = modelpack.config(repository, labels, told.model, [diff_id for _, diff_id in layers])
+    kept = {name: value for name, value in labels.items() if name.startswith(OPEN_CONTAINERS)}
     manifest = oci.referrer(
-        modelpack.MODEL, composed.manifest.descriptor, [one for one, _ in layers], told, config.descriptor
+        modelpack.MODEL, composed.manifest.descriptor, [one for one, _ in layers], kept, config.descriptor
     )
-    small = (("ModelPack's settings", settings.blob), ("ModelPack's config", config))
+    small = (("description", told.layer.blob), ("ModelPack's config", config))
     return Attachment(manifest, tuple(Part(holds, blob.descriptor, blob) for holds, blob in small))
 
 
@@ -130,7 +127,8 @@ def complete(planned: Plan, registry: Registry, digest: str, progress: Progress)
         composed = planned.compose(registry.config(below), below.layers) if below else None
         if below is None or composed is None or composed.manifest.digest != digest:
             return f"{lacking} This clone builds it otherwise: only the commit that it was built from can."
-        beside = of_image(planned, composed, below, runtime_bill(registry, below, progress))
+        bill = runtime_bill(registry, below, progress)
+        beside = of_image(planned, composed, below, bill, Description.of(planned.layers))
         parts = [part for one in beside for part in one.parts]
         upload(registry, reference.repository, parts, progress, source=below.repository)
         attach(registry, replace(reference, tag=""), beside)

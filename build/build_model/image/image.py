@@ -166,15 +166,11 @@ def _pushed(
     """Put the image under its digest, try it, put beside it what refers to it; only then it gets the version's tag."""
     composed = planned.compose(registry.config(below), below.layers)
     reference, told = planned.reference, Description.of(planned.layers)
-    beside = attached.of_image(planned, composed, below, attached.runtime_bill(registry, below, progress))
+    beside = attached.of_image(planned, composed, below, attached.runtime_bill(registry, below, progress), told)
     pushed = upload(
         registry,
         reference.repository,
-        [
-            *_parts(composed, below.layers),
-            *(part for one in beside for part in one.parts),
-            Part("description", told.layer.blob.descriptor, told.layer.blob),
-        ],
+        [*_parts(composed, below.layers), *(part for one in beside for part in one.parts)],
         progress,
         source=below.repository,
         max_bytes=order.max_push,

@@ -1,7 +1,7 @@
 """The model without us: a manifest as CNCF's ModelPack has it, beside the image, of the same blobs.
 
 https://github.com/modelpack/model-spec: `modctl`, `kit` and KServe read weights from it. Its layers are the image's
-own, under the media types of that specification, but for a small one with the model's manifest and goldens.
+own, under the media types of that specification, and the image's description: the model's manifest and goldens.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from typing import Any
 
 from build_model.image import oci
 from build_model.image.artifact import CHECKPOINT
-from build_model.image.context import Content
 from build_model.image.iso639 import two_letters
 from build_model.image.oci import OPEN_CONTAINERS, Blob, Descriptor, Layer
-from model.fingerprint import GOLDEN, MANIFEST
+from model.fingerprint import MANIFEST
 
 MODEL = "application/vnd.cncf.model.manifest.v1+json"
 CONFIG = "application/vnd.cncf.model.config.v1+json"
@@ -37,16 +36,11 @@ def tag(version: str) -> str:
     return f"{TAG}{version}"
 
 
-def settings(files: Mapping[str, Content]) -> Layer:
-    """The layer with what stands beside the weights: the model's manifest and goldens, of an image's ``files``."""
-    return oci.layer({path: files[path] for path in (f"{CHECKPOINT}/{name}" for name in (MANIFEST, GOLDEN))})
-
-
-def layers(image: Sequence[tuple[str, Layer]], settings_layer: Layer) -> list[tuple[Descriptor, str]]:
-    """(descriptor, digest of the tar) of each layer: weights first, then settings, then code."""
+def layers(image: Sequence[tuple[str, Layer]], settings: Layer) -> list[tuple[Descriptor, str]]:
+    """(descriptor, digest of the tar) of each layer: weights first, then ``settings``, then code."""
     ours = dict(image)
     model = str(CHECKPOINT)
-    named = [(ours["model"], WEIGHTS, model), (settings_layer, SETTINGS, model)]
+    named = [(ours["model"], WEIGHTS, model), (settings, SETTINGS, MANIFEST)]
     named += [(layer, CODE, str(CHECKPOINT.parents[1])) for holds, layer in image if holds != "model"]
     return [
         (Descriptor(kind, layer.blob.digest, layer.blob.size, annotations={PATH: path}), layer.diff_id)
