@@ -64,24 +64,33 @@ def _of_this_machine() -> None:
 
 
 def _of_debian_13() -> Path:
+    return debian_13("rabbitmq", "rabbitmq-server")
+
+
+def debian_13(name: str, *packages: str) -> Path:
+    """A root of Debian 13 with packages, made once and called after ``name``; ``ENTER`` runs a program in it.
+
+    Raises:
+        NodeUnavailable: it isn't here and can't be had.
+    """
     if os.geteuid() != 0:
-        raise NodeUnavailable(f"RabbitMQ 4 runs in a root of Debian's {DEBIAN_13}, which only root can enter")
+        raise NodeUnavailable(f"{name} runs in a root of Debian's {DEBIAN_13}, which only root can enter")
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dragoman"
     cache.mkdir(parents=True, exist_ok=True)
-    root = cache / f"rabbitmq-{DEBIAN_13}"
+    root = cache / f"{name}-{DEBIAN_13}"
     with (cache / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not root.exists():
-            _fill(root)
+            _fill(root, packages)
     return root
 
 
-def _fill(root: Path) -> None:
+def _fill(root: Path, packages: Sequence[str]) -> None:
     _install("debootstrap", "debootstrap")
     partial = root.with_suffix(".partial")
     if partial.exists():
         shutil.rmtree(partial)
-    options = ["--variant=minbase", "--include=rabbitmq-server"]
+    options = ["--variant=minbase", f"--include={','.join(packages)}"]
     # Its mounts go with it, however it ends.
     _run("unshare", "--mount", "debootstrap", *options, DEBIAN_13, str(partial), _mirror(), environment=_proxy())
     shutil.rmtree(partial / "var" / "cache" / "apt")
@@ -96,7 +105,7 @@ def _mirror() -> str:
         _run("apt-get", "update")
         found = _run(*ask).split()
     if not found:
-        raise NodeUnavailable("apt-get knows no mirror of Debian, from which RabbitMQ 4 would come")
+        raise NodeUnavailable("apt-get knows no mirror of Debian, from which Debian 13's packages would come")
     return found[0]
 
 

@@ -89,6 +89,20 @@ def test_only_the_beginning_of_a_layer_is_fetched_for_its_vocabularies(node: Reg
     assert [(one.gone, one.new) for one in found.vocabularies] == [(("un",), ("deux",))]
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"code": "fra", "tokens": ["un", "deux"], "counts": [1, 2, 3]}',
+        b'{"unknown": 1, "words": {"un": 0, "deux": 1}, "merges": ["u n"]}',
+        b'["un", "deux"]',
+        b'{"un": 0, "deux": 1}',
+        b"un\ndeux\n",
+    ],
+)
+def test_words_are_read_however_a_network_writes_its_vocabulary(content: bytes) -> None:
+    assert difference.words_of(content) == {"un", "deux"}
+
+
 # What fits
 
 

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from build_model.cli import app as cli
-from build_model.cli import references
+from build_model.cli import references, start
 from build_model.image.artifact import GoldensMissing, check
 from model.checkpoint import save_checkpoint
 from model.folder import load_model
@@ -49,6 +49,22 @@ def test_every_command_explains_itself_and_its_options(run: Callable[..., Result
     result = run(*command.split(), "--help")
     assert result.exit_code == 0
     assert "--json" in result.stdout
+
+
+@pytest.mark.parametrize("command", sorted(start.QUICK))
+def test_a_command_that_starts_alone_is_there_alone_and_among_all(run: Callable[..., Result], command: str) -> None:
+    alone = CliRunner().invoke(start.alone(start.QUICK[command]), [command, "--help"], env={"NO_COLOR": "1"})
+    assert alone.exit_code == run(command, "--help").exit_code == 0
+
+
+@pytest.mark.parametrize("module", sorted(set(start.QUICK.values())))
+def test_what_answers_from_the_registry_loads_no_engine_no_broker_and_no_torch(module: str) -> None:
+    code = (
+        f"import sys; from build_model.cli import start; start.alone({module!r}); "
+        "print(sorted({'docker', 'pika', 'torch', 'numpy'} & sys.modules.keys()))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ran.stdout == "[]\n", ran.stdout + ran.stderr
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import gzip
 import io
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from build_model.image.blobs import Blobs
 from build_model.image.oci import Descriptor, decompressed
@@ -33,8 +33,8 @@ def files_in_layer(blob: bytes, media_type: str) -> dict[str, bytes]:
         }
 
 
-def first_files(blobs: Blobs, layer: Descriptor, until: str) -> dict[str, bytes]:
-    """The files of a layer that stand before the one whose name ends with ``until``: no more of it is fetched.
+def first_files(blobs: Blobs, layer: Descriptor, wanted: Collection[str]) -> dict[str, bytes]:
+    """The files of a layer with these names, by name; no more of it is fetched than up to the last of them.
 
     Nothing proves them: that needs all of the layer. Whoever knows their digests can.
     """
@@ -42,10 +42,11 @@ def first_files(blobs: Blobs, layer: Descriptor, until: str) -> dict[str, bytes]
     found: dict[str, bytes] = {}
     with tarfile.open(fileobj=Pieces(decompressed(blobs.parts(layer, PART_BYTES))), mode="r|") as tar:
         for member in tar:
-            if member.name.endswith(until):
+            name = member.name.rpartition("/")[2]
+            if member.isfile() and name in wanted and (source := tar.extractfile(member)) is not None:
+                found[name] = source.read()
+            if len(found) == len(wanted):
                 break
-            if member.isfile() and (source := tar.extractfile(member)) is not None:
-                found[member.name.removeprefix("./")] = source.read()
     return found
 
 

@@ -13,7 +13,7 @@ from build_model.image.inspection import Inspection, inspect
 from build_model.image.reference import Reference
 from build_model.image.registry import Registry
 from model.errors import DragomanError
-from model.fingerprint import WEIGHTS, lang_file
+from model.fingerprint import lang_file
 
 Changed = Mapping[str, tuple[Any, Any]]
 """What differs, by name: (before, after), None where one side has no such thing."""
@@ -153,19 +153,32 @@ def _tokens(registry: Registry, found: Inspection) -> dict[str, frozenset[str]]:
     """The tokens of each vocabulary in an image, by its name: ``fra``, or ``fra-eng`` where it serves both."""
     repository = Reference.parse(found.reference).repository
     (layer,) = (blob for (holds, _), blob in zip(found.layers, found.blobs, strict=True) if holds == "model")
-    # Names are sorted in a layer: vocabularies come before the weights.
-    files = first_files(registry.blobs(repository), layer, WEIGHTS)
-    held = {path.rpartition("/")[2]: content for path, content in files.items()}
+    langs: dict[str, str] = found.manifest.get("langs", {})
+    # Names are sorted in a layer: most vocabularies come before the weights, which then aren't fetched.
+    files = first_files(registry.blobs(repository), layer, {lang_file(name) for name in langs})
     tokens = {}
-    for name, digest in found.manifest.get("langs", {}).items():
-        content = held.get(lang_file(name), b"")
+    for name, digest in langs.items():
+        content = files.get(lang_file(name), b"")
         if sha256(content) != digest:
             raise VocabularyFalse(
                 f"The vocabulary {lang_file(name)} of {found.reference} has the digest {sha256(content)}, and its "
                 f"manifest names {digest}. `build-model verify {found.reference}` says more."
             )
-        tokens[name] = frozenset(map(str, json.loads(content)["tokens"]))
+        tokens[name] = words_of(content)
     return tokens
+
+
+def words_of(content: bytes) -> frozenset[str]:
+    """The words in a vocabulary's file, however its network writes them: JSON with ``tokens``, or with one long list or
+    table, or a list, or a table of words to numbers; else its lines."""
+    try:
+        held = json.loads(content)
+    except ValueError:
+        return frozenset(content.decode(errors="replace").splitlines())
+    if isinstance(held, dict):
+        several = [each for each in held.values() if isinstance(each, list | dict)]
+        held = held.get("tokens") or max(several, key=len, default=held)
+    return frozenset(map(str, held if isinstance(held, list | dict) else [held]))
 
 
 def _encoded(changes: Changed) -> dict[str, dict[str, Any]]:

@@ -11,7 +11,7 @@ from build_model.image.blobs import BlobMissing
 from build_model.image.description import IDENTITY
 from build_model.image.oci import OPEN_CONTAINERS
 from build_model.image.reference import Reference
-from build_model.image.registry import Registry, labels_of
+from build_model.image.registry import Registry, VersionUnknown, labels_of
 from build_model.image.version import Version
 
 SCORES = "dragoman.scores"
@@ -92,7 +92,10 @@ def tagged(registry: Registry, reference: Reference) -> Tagged | None:
     found = registry.find(reference)
     if found is None:
         return None
-    image = registry.image(found)
+    try:
+        image = registry.image(found)
+    except VersionUnknown:  # an index of images for other machines
+        return Tagged(reference.tag, found.digest, 0, {})
     labels: Mapping[str, str] = image.document.get("annotations") or {}
     if IDENTITY not in labels:
         try:
