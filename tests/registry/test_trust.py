@@ -279,6 +279,20 @@ def test_a_missing_bill_of_materials_is_refused_and_the_message_says_how_to_get_
         trust.sign(registry, pushed, key)
 
 
+def test_what_a_garbage_collector_took_is_missing_though_it_is_listed_and_a_push_brings_it_back(
+    registry: Registry, pushed: Reference, make_checkpoint: MakeCheckpoint, tmp_path: Path
+) -> None:
+    key = registry.labels(pushed)["dragoman.runtime"]
+    below = registry.resolve(replace(pushed, repository=runtime.REPOSITORY, tag=key, digest=""))
+    for each in (pushed, below):
+        for entry in registry.referrers(each, sbom.CYCLONEDX):
+            registry.delete(replace(each, digest=entry.digest))
+    with pytest.raises(SbomMissing):
+        verify_image(registry, pushed, silent())
+    Builder(registry, tmp_path / "artifacts").push("1.0.0", make_checkpoint())
+    assert verify_image(registry, pushed, silent())
+
+
 def test_a_missing_provenance_is_refused(registry: Registry, pushed: Reference) -> None:
     unattach(registry, pushed, lambda entry: entry.artifact_type == provenance.IN_TOTO)
     with pytest.raises(ProvenanceMissing, match="has no provenance"):

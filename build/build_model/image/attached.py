@@ -49,11 +49,11 @@ class Attachment:
 
 @dataclass(frozen=True)
 class Beside:
-    """What is found beside an image, by the digests of their manifests; ``statement`` is the provenance."""
+    """The manifests that are found beside an image; ``statement`` is that of the provenance."""
 
-    runtime_bill: Descriptor
-    bill: Descriptor
-    statement: Descriptor
+    runtime_bill: Stored
+    bill: Stored
+    statement: Stored
 
     @property
     def claims(self) -> dict[str, str]:
@@ -159,7 +159,8 @@ def copy_bill(registry: Registry, source: Stored, below: Stored) -> None:
 def _bill_beside(registry: Registry, below: Stored) -> Descriptor | None:
     image = Reference(registry.host, below.repository, digest=below.digest)
     for entry in registry.referrers(image, sbom.CYCLONEDX):
-        return registry.manifest(replace(image, digest=entry.digest)).layers[0]
+        if found := registry.find(replace(image, digest=entry.digest)):
+            return found.layers[0]
     return None
 
 
@@ -179,18 +180,21 @@ def put_bill(registry: Registry, below: Stored, bill: Blob) -> None:
 
 def find(registry: Registry, image: Reference) -> Beside:
     """What lies beside ``image`` (by digest); SbomMissing, ProvenanceMissing."""
+
+    def there(entry: Descriptor | None) -> Stored | None:
+        # A list may name what somebody removed: docker-registry's garbage collector, say, told to take what has no tag.
+        return registry.find(replace(image, tag="", digest=entry.digest)) if entry else None
+
     bills = {one.annotations.get(TITLE): one for one in registry.referrers(image, sbom.CYCLONEDX)}
-    for title, what in ((RUNTIME_BILL, "its packages"), (BILL, "its own")):
-        if title not in bills:
-            raise SbomMissing(f"{image} has no bill of materials (SBOM) of {what} beside it. {_MEND}.")
-    statements = [
-        one
-        for one in registry.referrers(image, provenance.IN_TOTO)
-        if one.annotations.get(PREDICATE_TYPE) == provenance.PREDICATE
-    ]
-    if not statements:
+    below, own = (there(bills.get(title)) for title in (RUNTIME_BILL, BILL))
+    if below is None or own is None:
+        what = "its own" if below else "its packages"
+        raise SbomMissing(f"{image} has no bill of materials (SBOM) of {what} beside it. {_MEND}.")
+    statements = {one.annotations.get(PREDICATE_TYPE): one for one in registry.referrers(image, provenance.IN_TOTO)}
+    statement = there(statements.get(provenance.PREDICATE))
+    if statement is None:
         raise ProvenanceMissing(f"{image} has no provenance beside it. {_MEND}.")
-    return Beside(bills[RUNTIME_BILL], bills[BILL], statements[0])
+    return Beside(below, own, statement)
 
 
 def check(registry: Registry, image: Reference, content: Content, held: Sequence[Package]) -> Beside:
@@ -200,13 +204,13 @@ def check(registry: Registry, image: Reference, content: Content, held: Sequence
     """
     found = find(registry, image)
     try:
-        bill = _read(registry, image, found.runtime_bill)
+        bill = _read(registry, found.runtime_bill)
         sbom.check_runtime(bill, held)
-        sbom.check_image(_read(registry, image, found.bill), content, oci.blob(bill, sbom.CYCLONEDX).descriptor)
+        sbom.check_image(_read(registry, found.bill), content, oci.blob(bill, sbom.CYCLONEDX).descriptor)
     except SbomFalse as error:
         raise SbomFalse(f"{image}: {error}") from error
     try:
-        provenance.check(_read(registry, image, found.statement), content.labels, content.manifest)
+        provenance.check(_read(registry, found.statement), content.labels, content.manifest)
     except ProvenanceFalse as error:
         raise ProvenanceFalse(f"{image}: {error}") from error
     for entry in registry.referrers(image, modelpack.MODEL):
@@ -217,8 +221,7 @@ def check(registry: Registry, image: Reference, content: Content, held: Sequence
     return found
 
 
-def _read(registry: Registry, image: Reference, entry: Descriptor) -> bytes:
-    manifest = registry.manifest(replace(image, tag="", digest=entry.digest))
-    blobs = registry.blobs(image.repository)
+def _read(registry: Registry, manifest: Stored) -> bytes:
+    blobs = registry.blobs(manifest.repository)
     blobs.read(manifest.config.digest)
     return blobs.read(manifest.layers[0].digest)
