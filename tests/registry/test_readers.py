@@ -13,8 +13,10 @@ from checkpoints import write_checkpoint
 from images import missing
 
 from build_model.engine import Engine
+from build_model.image import trust
 from build_model.image.reference import Reference
 from build_model.image.registry import Registry
+from build_model.image.signature import Payload, PrivateKey
 from build_model.report import silent
 from build_model.store import archive
 from registry.node import RegistryNode
@@ -81,6 +83,37 @@ def test_skopeo_reads_our_archive_without_being_told_which_image(
     skopeo("copy", "--dest-tls-verify=false", "oci-archive:/mnt/ours.tar", there)
     assert registry.resolve(Reference(node.host, "elsewhere/from-archive", "1.0.0")).digest == image.digest
     assert json.loads(skopeo("inspect", "docker-archive:/mnt/ours.tar"))["Labels"]["dragoman.artifact"]
+
+
+def test_skopeo_takes_by_policy_what_our_key_signed_and_nothing_else(
+    node: RegistryNode, image: Reference, skopeo_root: Path, tmp_path: Path
+) -> None:
+    """`cosign verify --key` checks the same; skopeo is what Debian has of it."""
+    registry = Registry(node.address)
+    keys = [PrivateKey.read(PrivateKey.generate(tmp_path / name)[0]) for name in ("ours", "theirs")]
+    (tmp_path / "registries.d").mkdir()
+    attachments = {"docker": {node.host: {"use-sigstore-attachments": True}}}
+    (tmp_path / "registries.d" / "node.yaml").write_text(json.dumps(attachments))
+    signed = {"type": "sigstoreSigned", "keyPath": "/mnt/ours.pub", "signedIdentity": {"type": "matchRepository"}}
+    policy = {"default": [{"type": "reject"}], "transports": {"docker": {node.host: [signed]}}}
+    (tmp_path / "policy.json").write_text(json.dumps(policy))
+    given = ("--policy", "/mnt/policy.json", "--registries.d", "/mnt/registries.d")
+
+    def copied() -> str:
+        command = ["unshare", "--mount", "sh", "-ec", ENTER, "sh", str(skopeo_root), str(tmp_path), "skopeo"]
+        where = (f"docker://{image.name}:1.0.0", "dir:/mnt/copied")
+        ran = subprocess.run(
+            [*command, *given, "copy", "--src-tls-verify=false", *where], capture_output=True, text=True, check=False
+        )
+        return "" if ran.returncode == 0 else ran.stderr
+
+    assert "no signature exists" in copied()
+    trust.put_signature(registry, image, Payload(image.name, image.digest, {}), keys[1])
+    assert "signature verification failed" in copied()
+    trust.put_signature(registry, image, Payload(image.name, image.digest, {"dragoman.version": "1.0.0"}), keys[0])
+    assert copied() == ""
+    trust.put_signature(registry, image, Payload(image.name, f"sha256:{'0' * 64}", {}), keys[0])
+    assert "does not match" in copied()
 
 
 def test_an_engine_loads_our_archive_under_its_name(

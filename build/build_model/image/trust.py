@@ -84,17 +84,21 @@ def sign(registry: Registry, reference: Reference, key: PrivateKey) -> Signed:
     version = registry.labels(image).get(f"{oci.OPEN_CONTAINERS}version", "")
     _check_version(image, version, "says that it is")
     claims = {**attached.find(registry, image).claims, VERSION: version}
-    payload = Payload(image.name, image.digest, claims).encode()
-    content = b"".join(oci.pieces(payload.content))
+    found = Signed(image, claims, place(image).tag)
+    return replace(found, new=put_signature(registry, image, Payload(image.name, image.digest, claims), key))
+
+
+def put_signature(registry: Registry, image: Reference, payload: Payload, key: PrivateKey) -> bool:
+    """Put a signature of ``payload`` beside ``image``, in place of an older one by the same key; whether it is new."""
+    blob = payload.encode()
+    ours = replace(blob.descriptor, annotations={ANNOTATION: key.sign(b"".join(oci.pieces(blob.content)))})
     there = registry.find(place(image))
     kept = [one for one in there.layers if _is_signature(one)] if there else []
-    ours = replace(payload.descriptor, annotations={ANNOTATION: key.sign(content)})
-    found = Signed(image, claims, place(image).tag)
     if ours in kept:
-        return found
+        return False
     others = [one for one in kept if not _by(registry, image, one, key.public)]
-    _put(registry, image, payload, [*others, ours])
-    return replace(found, new=True)
+    _put(registry, image, blob, [*others, ours])
+    return True
 
 
 def check(registry: Registry, image: Reference, key: PublicKey) -> Signed:
