@@ -96,6 +96,19 @@ def test_both_directions_are_served_on_one_broker_from_queues_of_their_own(
     assert (nothing.error, nothing.text) == ("no-letters", FALLBACK)
 
 
+def test_which_search_serves_is_said_by_inspect_by_status_and_by_the_log(
+    build_model: BuildModel, engine: Engine, beside: Place, english: Version
+) -> None:
+    serving = build_model("inspect", english.reference, "--json").object["serving"]
+    assert serving["path"] in ("plain", "dynamic")
+    assert serving["sentences_per_second"] > 0
+    (replica,) = beside.command("status").object["replicas"]
+    assert (replica["path"], replica["sentences_per_second"] > 0) == (serving["path"], True)
+    lines = [json.loads(line) for line in engine.log(replica["name"], lines=100).splitlines() if line.startswith("{")]
+    loaded = next(line for line in lines if line["event"] == "loaded")
+    assert (loaded["path"], loaded["sentences_per_second"]) == (replica["path"], replica["sentences_per_second"])
+
+
 def test_what_is_erroneous_is_answered_with_the_models_own_example(beside: Place) -> None:
     with Broker(beside.urls.client) as broker:
         (answer,) = broker.exchange(beside.name, [Parcel(b"\xff")], 60)

@@ -26,7 +26,7 @@ from build_model.cli.options import (
     warn,
 )
 from build_model.cli.references import stored
-from build_model.cli.training import Corpus, Dev, Epochs, Minutes, Network, check_length, train_into
+from build_model.cli.training import Corpus, Dev, Epochs, Minutes, Network, Swap, check_length, train_into
 from build_model.engine import Engine
 from build_model.image import base as base_image
 from build_model.image import image
@@ -86,6 +86,7 @@ def build(
     ] = False,
     corpus: Corpus = [],  # noqa: B006 (Typer copies it)
     dev: Dev = None,
+    swap: Swap = False,
     minutes: Minutes = None,
     epochs: Epochs = None,
     as_json: Json = False,
@@ -118,7 +119,7 @@ def build(
         number = Version.parse(version)
         if train_first:
             checkpoint = ROOT / "runs" / version
-            facts = train_into(corpus, dev, checkpoint, minutes, epochs, as_json=as_json, network=network)
+            facts = train_into(corpus, dev, checkpoint, minutes, epochs, as_json=as_json, network=network, swap=swap)
             if not as_json:
                 print_object(facts, as_json=False)
         else:
