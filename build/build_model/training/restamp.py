@@ -64,10 +64,10 @@ def restamp(folder: Path, examples: Sequence[Example] = (), code: Path = NETWORK
         for name in manifest.files():
             shutil.copyfile(folder / name, trial / name)
         stamped.write(trial)
-        goldens = _compare(Translator.load(trial, code), manifest, examples)
-        serving = decide(trial, examples, code)
-        if serving is None or serving["path"] != (manifest.serving or {}).get("path"):  # a speed alone changes nothing
-            stamped = replace(stamped, serving=serving)
+        translator = Translator.load(trial, code)
+        goldens = _compare(translator, manifest, examples)
+        if translator.path != (manifest.serving or {}).get("path"):  # nobody looked, or `fast` came or went
+            stamped = replace(stamped, serving=decide(trial, examples, code))
     if stamped != manifest:
         stamped.write(folder)
     return Restamped(manifest.architecture, stamped.architecture, goldens, min(len(examples), COMPARED_OUTPUTS))
