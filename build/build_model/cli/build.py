@@ -15,6 +15,7 @@ import typer
 from build_model import report
 from build_model.cli.options import (
     RELEASED,
+    REPOSITORY,
     ROOT,
     Json,
     RegistryAddress,
@@ -123,7 +124,8 @@ def build(
             if not as_json:
                 print_object(facts, as_json=False)
         else:
-            checkpoint = stack.enter_context(checkpoint_folder(checkpoint, registry, repository, progress_for(as_json)))
+            name = repository or REPOSITORY  # an image to take the checkpoint from is one of this clone's by default
+            checkpoint = stack.enter_context(checkpoint_folder(checkpoint, registry, name, progress_for(as_json)))
         order = image.Order(
             number, checkpoint, registry, push, repository, base_reference or None, test, max_push, network, allow_poor
         )
