@@ -244,6 +244,18 @@ def test_pages_that_go_round_in_a_circle_end(stored: Stored, address: str) -> No
     assert Registry(address).tags("r") == ["1.0.0", "1.0.1"]
 
 
+def test_what_refers_to_any_version_is_read_where_the_registry_lists_it_itself(stored: Stored, address: str) -> None:
+    for tag in ("1.0.0", "1.1.0"):
+        digest = stored.put("r", tag, labels={"version": tag})
+        entry = {"mediaType": INDEX, "digest": f"sha256:of-{tag}", "size": 1, "artifactType": "x/y", "annotations": {}}
+        body = json.dumps({"manifests": [entry]}).encode()
+        stored.answers[f"/v2/r/referrers/{digest}?artifactType=x%2Fy"] = (INDEX, body)
+    stored.page_tags("r", ["1.0.0", "1.1.0", "same"], 10)
+    stored.answers["/v2/r/manifests/same"] = stored.answers["/v2/r/manifests/1.1.0"]
+    found = Registry(address).all_referrers(Reference(address, "r"), "x/y")
+    assert sorted(entry.digest for entry in found) == ["sha256:of-1.0.0", "sha256:of-1.1.0"]
+
+
 def test_a_manifest_that_is_not_what_its_digest_says_is_refused(stored: Stored, address: str) -> None:
     digest = stored.put("r", "1.0.0", labels={})
     stored.answers[f"/v2/r/manifests/{digest}"] = stored.answers["/v2/r/manifests/1.0.0"][0], b'{"layers": []}'
