@@ -216,6 +216,9 @@ def test_old_versions_go_but_none_with_a_name_or_that_a_deploy_or_a_rollback_may
     pinned = {tag: registry.resolve(named(registry, tag)) for tag in numbers}
     facts = {"at": "2027", "who": "me@here", "what": "deploy", "name": "dragoman", "outcome": "done"}
     record.leave(node.address, pinned["1.2.0"], {**facts, "image": pinned["1.2.0"], "before": pinned["1.3.0"]})
+    for what, outcome in (("deploy", "SmokeFailed: no"), ("shadow", "all the same")):  # which changed nothing
+        told = {**facts, "at": "2028", "what": what, "outcome": outcome, "image": pinned["1.4.0"]}
+        record.leave(node.address, pinned["1.4.0"], told)
     tried = ask(node.address, "prune", "--in-registry", "--keep", "2", "--dry-run", "--json").object["versions"]
     assert set(registry.names(REPOSITORY)) == {*numbers, "production"}
     found = removal.prune(node.address, named(registry, ""), 2)

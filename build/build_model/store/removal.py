@@ -12,6 +12,9 @@ from build_model.operation import record
 from build_model.store.copying import filed_beside
 from build_model.store.listing import Listed, listed
 
+CHANGES = frozenset({"deploy", "rollback", "promote"})
+"""The records of what changed what runs, or what a name stands for."""
+
 
 @dataclass(frozen=True)
 class Fate:
@@ -30,10 +33,7 @@ def fates(versions: Sequence[Listed], records: Iterable[Mapping[str, str]], keep
 
     The ``keep`` newest stay, what has a name, and of each deployment what it was last and what a rollback leads to.
     """
-    runs, rollback = set(), set()
-    for last in {entry.get("name", ""): entry for entry in records}.values():
-        runs.add(last.get("image", "").partition("@")[2])
-        rollback.add(last.get("before", "").partition("@")[2])
+    runs, rollback = _needed(records)
     newest = {one.version.digest for one in versions[:keep]}
     found = []
     for one in versions:
@@ -46,6 +46,23 @@ def fates(versions: Sequence[Listed], records: Iterable[Mapping[str, str]], keep
         }
         found.append(Fate(one, next((reason for reason, holds in reasons.items() if holds), "")))
     return found
+
+
+def _needed(records: Iterable[Mapping[str, str]]) -> tuple[set[str], set[str]]:
+    """Digests of what each deployment was made to run last, and of what ran before that. What failed, and what only
+    looked, changed nothing."""
+    done: dict[str, list[Mapping[str, str]]] = {}
+    for entry in records:
+        if entry.get("outcome") == "done" and entry.get("what") in CHANGES:
+            done.setdefault(entry.get("name", ""), []).append(entry)
+    runs = {_digest(entries[-1], "image") for entries in done.values()}
+    before = ((_digest(entries[-1], "before"), entries[-2:-1]) for entries in done.values())
+    rollback = {told or next((_digest(entry, "image") for entry in earlier), "") for told, earlier in before}
+    return runs - {""}, rollback - {""}
+
+
+def _digest(entry: Mapping[str, str], name: str) -> str:
+    return entry.get(name, "").partition("@")[2]
 
 
 def prune(address: str, where: Reference, keep: int, *, dry_run: bool = False) -> list[Fate]:
