@@ -51,6 +51,10 @@ from service.trace import trace_of
 
 EXIT_DRAINED, EXIT_ERRONEOUS_INPUT, EXIT_DRAIN_DEADLINE = 0, 65, 75
 BEAT_SECONDS = 5.0
+REFUSED_SECONDS = 1.0
+"""So long an answer waits that the broker refused, before it goes out on another channel."""
+CONFIRM_SECONDS = 20.0
+"""So long the broker may confirm nothing before what is on its way goes out on another channel."""
 
 
 class BrokerUnreachable(DragomanError):
@@ -138,8 +142,10 @@ class Consumer:
         self._erroneous: list[tuple[Entry, Erroneous]] = []  # in hand, while in panic
         self._acks_are_due = False
         self._losses = Losses(metrics)
+        self._renewal_is_due = False
+        self._confirmed_at = time.monotonic()  # the last confirm, or the last beat at which none was waited for
         self._connect_deadline: Any = None  # a timer, while the broker is unreachable
-        self._open_links = 2
+        self._open_links = {"requests", "replies"}
 
     def run(self) -> int:
         """Connects and serves; the exit code: 0 drained, 65 erroneous input, 75 the drain deadline passed.
@@ -208,8 +214,33 @@ class Consumer:
             self._metrics.quarantined(self._ledger.quarantined - quarantined)
         while self._ledger.undeliverable:
             self._losses.refused(self._ledger.undeliverable.pop())
+        self._confirmed_at = time.monotonic()
+        if self._ledger.parked and not self._renewal_is_due:
+            self._renewal_is_due = True
+            self._loop.call_later(REFUSED_SECONDS, self._renew)
+        self._renew_when_quiet()
         self._send_publications()
         self._acks_become_due()
+
+    def _renew(self) -> None:
+        """Has what was refused go out on another channel, once nothing is on its way on this one."""
+        self._renewal_is_due = False
+        self._ledger.renewing = self._ledger.parked
+        self._renew_when_quiet()
+
+    def _renew_when_quiet(self) -> None:
+        if self._ledger.renewing and not self._ledger.unconfirmed and self._state is not State.CLOSE:
+            self._outlet.renew()
+
+    def _watch_confirms(self) -> None:
+        """Has what isn't confirmed for long go out on another channel: this one may wait for a node that is gone."""
+        now = time.monotonic()
+        if not (self._ledger.unconfirmed and self._outlet.ready) or self._outlet.blocked or self._state is State.CLOSE:
+            self._confirmed_at = now
+        elif now - self._confirmed_at > CONFIRM_SECONDS:
+            log.warning("the broker confirms nothing; publishing on another channel", seconds=CONFIRM_SECONDS)
+            self._confirmed_at = now
+            self._outlet.renew()
 
     def _reply_returned(self, routing_key: str | bytes) -> None:
         self._ledger.returned(routing_key)
@@ -416,8 +447,8 @@ class Consumer:
             self._put_all_away()
         if self._state in {State.DRAIN, State.PANIC} and not self._ledger.unfinished:
             self._state = State.CLOSE
-            self._intake.link.close(self._link_closed)
-            self._outlet.link.close(self._link_closed)
+            self._intake.link.close(partial(self._link_closed, "requests"))
+            self._outlet.link.close(partial(self._link_closed, "replies"))
 
     def _put_all_away(self) -> None:
         erroneous, self._erroneous = self._erroneous, []
@@ -425,8 +456,8 @@ class Consumer:
             self._put_away(entry, item)
         self._send_publications()
 
-    def _link_closed(self) -> None:
-        self._open_links -= 1
+    def _link_closed(self, connection: str) -> None:
+        self._open_links.remove(connection)
         if not self._open_links:
             log.info("closed", exit_code=self._exit_code)
             self._loop.stop()
@@ -437,11 +468,16 @@ class Consumer:
             self._put_all_away()
             self._loop.call_later(self._settings.drain_seconds, self._deadline_passed)
             return
+        if self._state is State.CLOSE and "requests" not in self._open_links:
+            log.warning("all is answered and acked; not waiting for the replies' connection", exit_code=self._exit_code)
+            self._loop.stop()
+            return
         if self._exit_code == EXIT_DRAINED:
             self._exit_code = EXIT_DRAIN_DEADLINE
         log.error(
             "not done by the deadline; closing hard, the broker keeps what isn't acked",
             unfinished=self._ledger.unfinished,
+            open_connections=sorted(self._open_links),
             exit_code=self._exit_code,
         )
         self._loop.stop()
@@ -455,4 +491,5 @@ class Consumer:
         self._vitals.loop.beat()
         self._vitals.tally.write()
         self._losses.report()
+        self._watch_confirms()
         self._loop.call_later(BEAT_SECONDS, self._beat)

@@ -41,7 +41,7 @@ class Publication:
     """A message on its way.
 
     Attributes:
-        refused: the broker couldn't take it; it gets one more chance.
+        refusals: so often the broker couldn't take it.
         blamed: the broker closed the channel while it was unconfirmed; it gets one more chance, alone.
         returned: the broker found no queue for it; its confirm is still to come.
     """
@@ -49,7 +49,7 @@ class Publication:
     entry: Entry
     purpose: Purpose
     message: Message
-    refused: bool = False
+    refusals: int = 0
     blamed: bool = False
     returned: bool = False
 
@@ -63,6 +63,14 @@ class Ack:
 
 
 _NONE: Sequence[Publication] = ()
+_ANSWERS = {Purpose.REPLY, Purpose.FALLBACK}
+MOST_REFUSALS = 6
+"""Of an answer: two on one channel, then one each on channels of their own. RabbitMQ doesn't say why it refuses: the
+queue may be full, or on RabbitMQ 3 the channel doesn't know the new leader of a cluster's queue, and refuses everything
+until the old one is back."""
+MOST_PARKED = 4
+"""Answers that wait for another channel though their queue counts as full: it may have room again, or never have been
+full; and a slow client must not keep the others from being served."""
 
 
 @dataclass(slots=True)
@@ -77,11 +85,13 @@ class Ledger:
             channel closes (measured: in 3 % of panics under load the last batch was answered twice).
         quarantined: copies that the broker has confirmed.
         undeliverable: routing keys of the answers that the broker couldn't take, for the consumer to empty.
+        renewing: another publishing channel is wanted: nothing goes out any more on this one.
     """
 
     most_scattered: int = 0
     quarantined: int = 0
     undeliverable: list[str | bytes] = field(default_factory=list)
+    renewing: bool = False
     _in_hand: dict[int, Entry] = field(default_factory=dict)  # by tag, ascending: the broker counts up
     _settled: set[int] = field(default_factory=set)  # tags that may be acked
     _lowest_kept: float = float("inf")  # no `multiple` ack reaches past a tag that stays unacked
@@ -89,6 +99,8 @@ class Ledger:
     _unconfirmed: dict[int, Publication] = field(default_factory=dict)  # by sequence number, ascending
     _sequence: int = 0
     _publishing: bool = False
+    _parked: list[Publication] = field(default_factory=list)  # answers that were refused, until the next channel
+    _full: set[str | bytes] = field(default_factory=set)  # queues that refused to the end, on this connection
 
     # Requests
 
@@ -164,10 +176,23 @@ class Ledger:
         """A publishing channel in confirm mode is there; the broker counts its messages from 1."""
         self._sequence = 0
         self._publishing = True
+        self.renewing = False
+        parked, self._parked = self._parked, []
+        self._publish_again(parked, blamed=False)
+
+    @property
+    def parked(self) -> bool:
+        """Whether answers wait for another channel."""
+        return bool(self._parked)
+
+    @property
+    def unconfirmed(self) -> bool:
+        """Whether something is on its way."""
+        return bool(self._unconfirmed)
 
     def publications(self) -> Iterator[Message]:
         """What is to be published now, in this order, on the open publishing channel."""
-        while self._publishing and self._outbox and not self._waits_for_blamed():
+        while self._publishing and not self.renewing and self._outbox and not self._waits_for_blamed():
             publication = self._outbox.popleft()
             if publication.entry.kept:
                 continue  # given back since its copy didn't arrive: whoever gets it next answers it
@@ -197,21 +222,24 @@ class Ledger:
                 publication.returned = True
 
     def refused(self, sequence: int, multiple: bool) -> Sequence[Publication]:
-        """The broker couldn't take a message, or all up to it: once more, and that's that.
+        """The broker couldn't take a message, or all up to it: once more at once, and an answer on other channels then.
 
         The loss of an answer is its client's, whose queue is full: that costs nobody else anything.
         """
         again: list[Publication] = []
         for_good: list[Publication] = []
         for publication in self._take(sequence, multiple):
-            if not publication.refused:
-                publication.refused = True
+            publication.refusals += 1
+            if publication.refusals == 1:
                 again.append(publication)
-            elif publication.purpose in {Purpose.REPLY, Purpose.FALLBACK}:
+            elif publication.purpose not in _ANSWERS:
+                for_good.append(publication)
+            elif publication.refusals < MOST_REFUSALS and self._may_park(publication.message.routing_key):
+                self._parked.append(publication)
+            else:
+                self._full.add(publication.message.routing_key)
                 self.undeliverable.append(publication.message.routing_key)
                 self._settle(publication.entry)
-            else:
-                for_good.append(publication)
         self._publish_again(again, blamed=False)
         return self._give_up(for_good)
 
@@ -222,12 +250,19 @@ class Ledger:
             by_broker: the broker objected to something that was published. A lost connection is nobody's fault.
         """
         self._publishing = False
+        if not self.renewing:
+            self._full.clear()
         taken = list(self._unconfirmed.values())
         self._unconfirmed.clear()
         if by_broker and len(taken) == 1 and taken[0].blamed:
             return self._give_up(taken)
         self._publish_again(taken, blamed=by_broker)
         return _NONE
+
+    def _may_park(self, queue: str | bytes) -> bool:
+        if queue not in self._full:
+            return True
+        return sum(each.message.routing_key in self._full for each in self._parked) < MOST_PARKED
 
     def _waits_for_blamed(self) -> bool:
         """Whether one that is blamed is on its way or next: it goes alone, so a second closing names the culprit."""

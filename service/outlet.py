@@ -40,8 +40,16 @@ class Outlet:
         self._returned = returned
         self._connection: Any = None
         self._channel: Any = None
+        self._renewing = False
         self.ready = False
         self.blocked = False
+
+    def renew(self) -> None:
+        """Goes on with another channel. What this one hasn't confirmed is published once more there."""
+        if self.ready and self._channel.is_open:
+            self.ready = False
+            self._renewing = True
+            self._channel.close()
 
     def publish(self, messages: Iterable[Message]) -> None:
         """Publishes to the default exchange, in this order; only while ``ready``."""
@@ -52,6 +60,7 @@ class Outlet:
 
     def _connected(self, connection: Any) -> None:
         self._connection = connection
+        self._renewing = False
         connection.add_on_connection_blocked_callback(lambda *_: self._block(True))
         connection.add_on_connection_unblocked_callback(lambda *_: self._block(False))
         self._open_channel()
@@ -87,6 +96,10 @@ class Outlet:
         # By the broker, with the channel or with the whole connection: some messages cost even that.
         self.ready = False
         self._closed(loss, loss.code not in {None, CONNECTION_FORCED})
+        if self._renewing and self._connection.is_open:
+            self._renewing = False
+            self._open_channel()
+            return  # too short for anybody to be told
         self._changed()
         if loss.channel_only:
             self._open_channel()

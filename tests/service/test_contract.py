@@ -178,6 +178,25 @@ def test_a_reply_queue_that_is_full_costs_its_client_alone(serving: Service, cli
     assert client.depth(f"{client.request_queue}.quarantine") == 0
 
 
+def test_a_reply_queue_that_is_full_for_a_moment_loses_nothing(serving: Service, client: Client) -> None:
+    full = f"{client.request_queue}.full"
+    client.channel.queue_declare(full, exclusive=True, arguments={"x-max-length": 1, "x-overflow": "reject-publish"})
+    got = []
+    for number in range(3):
+        client.send(f"{number}", reply_to=full)
+    assert client.ask("next").text == "NEXT"
+    time.sleep(0.5)
+
+    def take() -> bool:
+        method, _, body = client.channel.basic_get(full, auto_ack=True)
+        got.extend([body] if method is not None else [])
+        return len(got) == 3
+
+    until(take, "all of them, one after the other")
+    assert sorted(got) == [b"0", b"1", b"2"]
+    assert not any("refused" in event["event"] for event in serving.events)
+
+
 def test_a_reply_to_with_an_exchange_in_it_is_no_such_queue(serving: Service, client: Client) -> None:
     client.send("a", reply_to="exchange/key")
     serving.says("no such queue")

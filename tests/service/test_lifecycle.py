@@ -11,8 +11,10 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+from gate import Gate
 from patience import AT_ONCE_SECONDS, PATIENCE_SECONDS
 from proxy import Proxy
 from refusing_broker import RefusingBroker
@@ -355,6 +357,39 @@ def test_a_lost_connection_is_made_again_and_nothing_is_lost(
     assert service.process.poll() is None
     service.send(signal.SIGTERM)
     assert service.exit_code() == 0
+
+
+@pytest.mark.parametrize("number", range(2, 24, 3))
+def test_a_stop_between_any_two_things_that_the_broker_says_is_0(
+    start: Start, amqp_url: str, through: Callable[[int], str], number: int
+) -> None:
+    """From the greeting to the consumer there are some 22 of them, in any order of the two connections."""
+    services: list[Service] = []
+
+    def stop() -> None:
+        until(lambda: services, "the service")
+        services[0].send(signal.SIGTERM)
+        services[0].says("asked to stop")
+
+    broker = urlsplit(amqp_url)
+    with Gate(broker.hostname or "", broker.port or 5672, number, stop) as gate:
+        services.append(start(AMQP_URL=through(gate.port)))
+        assert services[0].exit_code() == 0
+    assert not [event for event in services[0].events if event["level"] != "info"]
+
+
+@pytest.mark.parametrize(("silent", "code"), [(b" replies", 0), (b" requests", 75)])
+def test_a_drain_needs_the_brokers_word_on_acks_and_on_nothing_else(
+    start: Start, client: Client, proxy: Proxy, through: Callable[[int], str], silent: bytes, code: int
+) -> None:
+    service = start(AMQP_URL=through(proxy.port), DRAIN_SECONDS="1").ready()
+    assert client.ask("a").text == "A"
+    until(lambda: client.depth(client.request_queue) == 0, "it is in hand, or done")
+    time.sleep(0.5)  # acked
+    proxy.drop(silent)
+    service.send(signal.SIGTERM)
+    assert service.exit_code() == code
+    assert code == 0 or service.events[-1]["open_connections"] == ["requests"]
 
 
 def test_a_deleted_queue_is_declared_again(start: Start, client: Client) -> None:

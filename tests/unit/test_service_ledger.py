@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from service.ledger import Ack, Entry, Ledger, Publication, Purpose
+from service.ledger import MOST_PARKED, Ack, Entry, Ledger, Publication, Purpose
 from service.message import Delivery, Message
 
 QUARANTINE = "rpc_queue.quarantine"
@@ -188,14 +188,77 @@ def test_a_second_closing_names_the_one_reply_that_the_broker_objects_to() -> No
     assert ledger.unfinished == 1
 
 
-def test_a_refused_reply_is_published_once_more() -> None:
+def renewed(ledger: Ledger) -> None:
+    """Another publishing channel, as the consumer opens it."""
+    ledger.renewing = True
+    assert list(ledger.publications()) == []
+    ledger.publishing_closed(by_broker=False)
+    ledger.publishing_opened()
+
+
+def test_a_refused_reply_is_published_at_once_and_then_on_other_channels() -> None:
     ledger = serving()
-    (entry,) = replied(ledger, 1)
+    replied(ledger, 1)
     assert list(ledger.refused(1, multiple=False)) == []
     assert len(list(ledger.publications())) == 1
     assert list(ledger.refused(2, multiple=False)) == []
+    assert ledger.parked
+    assert list(ledger.publications()) == []
+    assert list(ledger.acks()) == []
+    renewed(ledger)
+    assert len(list(ledger.publications())) == 1
+    ledger.confirmed(1, multiple=False)
+    assert list(ledger.acks()) == [Ack(1, multiple=False)]
+    assert ledger.undeliverable == []
+
+
+def refused_to_the_end(ledger: Ledger) -> None:
+    """What is on its way is refused, as often as it is published."""
+    ledger.refused(1, multiple=False)
+    assert len(list(ledger.publications())) == 1
+    ledger.refused(2, multiple=False)
+    while ledger.parked:
+        renewed(ledger)
+        assert len(list(ledger.publications())) == 1
+        assert list(ledger.refused(1, multiple=False)) == []
+
+
+def test_a_reply_that_is_refused_to_the_end_is_its_clients_loss() -> None:
+    ledger = serving()
+    (entry,) = replied(ledger, 1)
+    refused_to_the_end(ledger)
     assert ledger.undeliverable == [entry.delivery.properties.reply_to or "client"]
     assert list(ledger.acks()) == [Ack(1, multiple=False)]
+
+
+def test_of_those_for_a_queue_that_is_full_only_a_few_wait_for_another_channel() -> None:
+    ledger = serving()
+    replied(ledger, 1)
+    refused_to_the_end(ledger)
+    assert list(ledger.acks())
+    replied(ledger, *range(2, 22))
+    ledger.refused(21 + 1, multiple=True)
+    assert len(list(ledger.publications())) == 20
+    ledger.refused(10_000, multiple=True)
+    assert len(ledger.undeliverable) == 1 + 20 - MOST_PARKED
+    assert ledger.unfinished == 20
+    assert len([ack.tag for ack in ledger.acks()]) == 20 - MOST_PARKED
+    renewed(ledger)
+    assert len(list(ledger.publications())) == MOST_PARKED
+    ledger.confirmed(MOST_PARKED, multiple=True)
+    assert list(ledger.acks())
+    assert ledger.unfinished == 0
+
+
+def test_a_reply_that_waits_for_another_channel_goes_with_its_request() -> None:
+    ledger = serving()
+    replied(ledger, 1)
+    ledger.refused(1, multiple=False)
+    assert len(list(ledger.publications())) == 1
+    ledger.refused(2, multiple=False)
+    ledger.consuming_closed()
+    renewed(ledger)
+    assert list(ledger.publications()) == []
 
 
 def test_a_refused_reply_holds_nobody_up() -> None:
@@ -206,7 +269,12 @@ def test_a_refused_reply_holds_nobody_up() -> None:
     replied(ledger, 2)  # publishes while the first is on its way again
     ledger.confirmed(3, multiple=False)
     ledger.refused(2, multiple=False)
-    assert list(ledger.acks()) == [Ack(2, multiple=True)]
+    assert ledger.parked
+    assert list(ledger.acks()) == [Ack(2, multiple=False)]
+    renewed(ledger)
+    assert len(list(ledger.publications())) == 1
+    ledger.confirmed(1, multiple=False)
+    assert list(ledger.acks()) == [Ack(1, multiple=False)]
 
 
 @pytest.mark.parametrize("purpose", [Purpose.QUARANTINE, Purpose.RETRY])
@@ -336,6 +404,7 @@ class Books(RuleBasedStateMachine):
             self.ack()
 
     def settle(self, sequence: int, multiple: bool, taken: bool) -> None:
+        doubtful: list[tuple[Entry, Purpose]] = []
         for number in [each for each in self.on_the_wire if each == sequence or (multiple and each < sequence)]:
             entry, purpose, _ = self.on_the_wire.pop(number)
             arrived = number not in self.returned or purpose in {Purpose.REPLY, Purpose.FALLBACK}
@@ -343,15 +412,27 @@ class Books(RuleBasedStateMachine):
                 self.safe.add(entry)
             if not taken:
                 self.refusals[entry, purpose] += 1
-                if self.refusals[entry, purpose] == 2 and purpose in {Purpose.REPLY, Purpose.FALLBACK}:
-                    self.owed.discard((entry, purpose))  # its client's loss
-                    if purpose is Purpose.REPLY:
-                        self.safe.add(entry)
+                if purpose in {Purpose.REPLY, Purpose.FALLBACK}:
+                    doubtful.append((entry, purpose))
             elif arrived:
                 self.owed.discard((entry, purpose))
             self.returned.discard(number)
+        lost = len(self.ledger.undeliverable)
         self.failed(self.ledger.confirmed(sequence, multiple) if taken else self.ledger.refused(sequence, multiple))
+        self.lose(doubtful, len(self.ledger.undeliverable) - lost)
         self.send()
+
+    def lose(self, doubtful: list[tuple[Entry, Purpose]], count: int) -> None:
+        """Which of those that were just refused are their client's loss: they aren't parked, nor published again."""
+        waiting = {each.message.body for each in [*self.ledger._parked, *self.ledger._outbox]}
+        gone = [each for each in doubtful if f"{id(each[0])} {each[1].value}".encode() not in waiting]
+        gone = [each for each in gone if not each[0].kept]
+        assert len(gone) <= count, "gone without being counted"
+        for entry, purpose in gone:
+            assert self.refusals[entry, purpose] >= 2, "lost at the first refusal"
+            self.owed.discard((entry, purpose))
+            if purpose is Purpose.REPLY:
+                self.safe.add(entry)
 
     @precondition(lambda self: self.open)
     @rule(by_broker=st.booleans())
@@ -361,6 +442,14 @@ class Books(RuleBasedStateMachine):
         self.on_the_wire.clear()
         self.returned.clear()
         self.failed(self.ledger.publishing_closed(by_broker))
+
+    @precondition(lambda self: self.open and self.ledger.parked and not self.on_the_wire)
+    @rule()
+    def renew(self) -> None:
+        self.ledger.renewing = True
+        assert list(self.ledger.publications()) == []
+        assert list(self.ledger.publishing_closed(by_broker=False)) == []
+        self.opened()
 
     @precondition(lambda self: not self.open)
     @rule()
@@ -384,7 +473,9 @@ class Books(RuleBasedStateMachine):
         """Once all is answered and confirmed, all is acked but what was given back."""
         if not self.open:
             self.opened()
-        while self.worked_on or self.on_the_wire:
+        while self.worked_on or self.on_the_wire or self.ledger.parked:
+            if not self.on_the_wire:
+                self.renew()
             for entry in self.worked_on:
                 self.publish(entry, Purpose.REPLY)
             self.worked_on.clear()
