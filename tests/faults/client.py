@@ -306,9 +306,10 @@ class Client:
         self._publish()
 
     def _confirmed(self, frame: Any) -> None:
-        self._confirmed_at = time.monotonic()
         method = frame.method
         taken = isinstance(method, pika.spec.Basic.Ack)
+        if taken:
+            self._confirmed_at = time.monotonic()
         for sequence in [each for each in self._in_doubt if each <= method.delivery_tag]:
             if sequence == method.delivery_tag or method.multiple:
                 request = self._in_doubt.pop(sequence)
