@@ -4,7 +4,7 @@ TORCH_INDEX := https://download.pytorch.org/whl/cpu
 # What `deploy/local up` wrote: DOCKER_HOST, REGISTRY, AMQP_URL, CONTAINER_AMQP_URL.
 LOCAL := set -a && . ./.local/env && set +a &&
 
-.PHONY: setup lint test bare deploys faults bench soak profile demo clean
+.PHONY: setup lint test bare deploys faults bench peers soak profile demo clean
 
 setup: .venv/complete tests/clients/node_modules/.package-lock.json
 
@@ -62,7 +62,12 @@ faults: setup
 # What docs/benchmarks.md says, measured here: SOURCES="FILE..." are other texts than the corpus or, without it, the tests'.
 BENCHMARKS = $(LOCAL) .venv/bin/python -m tests.benchmarks $@ --write-docs $(addprefix --sources ,$(SOURCES))
 
-bench soak profile: setup
+peers: .venv/peers
+.venv/peers: requirements/peers.txt | setup
+	.venv/bin/pip install --quiet --no-deps --no-compile --require-hashes -r $<
+	touch $@
+
+bench peers soak profile: setup
 	deploy/local up
 	$(BENCHMARKS)
 

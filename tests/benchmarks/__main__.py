@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks bench|soak|profile|search`: what `make bench`, `make soak` and `make profile` run.
+"""`python -m tests.benchmarks bench|peers|soak|profile|search`: what `make bench`, `make peers`, and so on, run.
 
 Each command leaves its rows in reports/; with --write-docs the page docs/benchmarks.md is written of all that is there.
 """
@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from model.checkpoint import RELEASED
 from model.folder import NETWORK
-from tests.benchmarks import bench, container, machine, page, search, soak, stacks
+from tests.benchmarks import bench, container, machine, page, peers, search, soak, stacks
 from tests.benchmarks.bench import QUEUE_TYPES, WINDOW, Setting
 from tests.benchmarks.consumer import DRAGOMAN, INSTANT, KINDS, ROOT
 
@@ -56,11 +56,9 @@ def report(name: str, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def write_docs(url: str) -> None:
     """The page, of the reports that are there."""
-    reports = {name: REPORTS / f"{name}.json" for name in ("bench", "soak", "profile", "search")}
+    reports = {name: REPORTS / f"{name}.json" for name in ("bench", "peers", "soak", "profile", "search")}
     rows = {name: json.loads(path.read_text("utf-8")) if path.exists() else [] for name, path in reports.items()}
-    DOCS.write_text(
-        page.page(machine.facts(url), rows["bench"], rows["soak"], rows["profile"], WINDOW, rows["search"]), "utf-8"
-    )
+    DOCS.write_text(page.page(machine.facts(url), rows, WINDOW), "utf-8")
     screen.print(f"Wrote {DOCS.relative_to(ROOT)}")
 
 
@@ -121,6 +119,17 @@ def bench_(
     for remark in page.remarks(rows):
         screen.print(f"- {remark}", highlight=False)
     report("bench", rows)
+    if write_docs_:
+        write_docs(amqp_url)
+
+
+@app.command("peers")
+def peers_(amqp_url: Url, sources: Sources = None, write_docs_: WriteDocs = False) -> None:
+    """Compare the model with 1.0.0 and with CTranslate2: processor time of a sentence, in batches and alone."""
+    with steps(peers.ROUNDS) as (say, _):
+        rows = peers.rows(texts(sources), say)
+    page.peers(rows).show(screen)
+    report("peers", rows)
     if write_docs_:
         write_docs(amqp_url)
 

@@ -13,9 +13,9 @@ Row = Mapping[str, Any]
 
 INTRODUCTION = """# How fast it is
 
-`make bench` measures and writes this page; it takes about ten minutes. `make soak` and `make profile` renew their
-sections of it. The code is in `tests/benchmarks/`. Numbers are of one machine and one run: compare rows with each
-other, not with another machine's.
+`make bench` measures and writes this page; it takes about ten minutes. `make peers`, `make soak` and `make profile`
+renew their sections of it. The code is in `tests/benchmarks/`. Numbers are of one machine and one run: compare rows
+with each other, not with another machine's.
 """
 
 READING = """## How to read it
@@ -43,6 +43,12 @@ Memory is resident memory: *ready* after the first answer, *peak* is `VmHWM` aft
 the process to the answer of a request that waits in the queue. Replies are compared with what the model says to each
 sentence alone; lost, duplicated and differing ones are counted in `reports/bench.json` and, were there any, named
 below the tables.
+"""
+
+PEERS = """Processor time of a sentence, one thread, in batches of 32 and alone, in rounds that take turns. Dragoman's
+rows are from text to text: spans, spelling, names, search. CTranslate2's is from ids to ids, with random weights in a
+Transformer of the size of Firefox's tiny models (6 and 2 layers, 256 wide, 32,000 words), which writes as many tokens
+as it reads.
 """
 
 PROFILE = """On a quorum queue at saturation, with the model (one replica, one thread) and without. py-spy looked at
@@ -170,6 +176,19 @@ def remarks(rows: Sequence[Row]) -> list[str]:
     return said
 
 
+def peers(rows: Sequence[Row]) -> Table:
+    """The model beside others, and how many times its time they take."""
+    header = ["", "ms in batches of 32", "times dragoman's", "ms alone", "times dragoman's"]
+    return Table(
+        "Beside other translators",
+        header,
+        [
+            [row["name"], *(f"{row[what]:.2f}" for what in ("batched_ms", "batched_times", "alone_ms", "alone_times"))]
+            for row in rows
+        ],
+    )
+
+
 def soak(rows: Sequence[Row]) -> Table:
     """What has grown."""
     header = [
@@ -228,15 +247,10 @@ def searches(rows: Sequence[Row]) -> Table:
     return Table("The search in batches of 32", ["", "times as fast", "least - most", "other hypotheses"], cells)
 
 
-def page(
-    facts: Mapping[str, str],
-    rows: Sequence[Row],
-    soaked: Sequence[Row],
-    profiled: Sequence[Row],
-    window: int,
-    searched: Sequence[Row] = (),
-) -> str:
-    """The page, of what was measured last."""
+def page(facts: Mapping[str, str], reports: Mapping[str, Sequence[Row]], window: int) -> str:
+    """The page, of what was measured last: rows by the command that measured them."""
+    names = ("bench", "peers", "soak", "profile", "search")
+    rows, compared, soaked, profiled, searched = (reports[name] for name in names)
     parts = [
         INTRODUCTION,
         Table("", ["machine", ""], list(facts.items())).markdown().replace("---:", "---"),
@@ -245,6 +259,8 @@ def page(
         parts += [f"## {table.title}", table.markdown()]
     parts.append("\n".join(f"- {remark}" for remark in remarks(rows)))
     parts.append(READING.format(window=window))
+    if compared:
+        parts += [f"## {peers(compared).title}", PEERS, peers(compared).markdown()]
     if profiled:
         parts += ["## Where the time goes", PROFILE]
         for table in profile(profiled):
