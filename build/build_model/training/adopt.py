@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from build_model.training.assembly import assemble, settings_of
-from build_model.training.check import check
+from build_model.training.check import check, one_thread
 from build_model.training.completion import complete
 from build_model.training.corpus import CorpusFormatError, Example, read_examples
 from build_model.training.golden import choose_goldens
@@ -78,7 +78,7 @@ def adopt(notebook: Notebook, examples: Sequence[Example], out: Path, network: P
     files = [*(path for _, path in notebook.weights), *notebook.vocabularies]
     training = {"adopted": {path.name: file_digest(path) for path in files}}
     out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:
+    with one_thread(), tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:
         trial = Path(scratch) / "checkpoint"
         save_checkpoint(built, vocabularies, trial, training=training, code=network)
         goldens = choose_goldens(load_checkpoint(trial, network), [example.source for example in examples])

@@ -1,6 +1,7 @@
 """Whether a network keeps to `model.contract`: each rule tried on it, in seconds, before anything relies on it."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from random import Random
@@ -46,6 +47,23 @@ def check(folder: Path = NETWORK, checkpoint: Path | None = None) -> Iterator[Ru
         GuardError: the checkpoint doesn't belong to the folder.
         ModelDull: the last rule doesn't hold: the checkpoint says the same to everything.
     """
+    with one_thread():
+        yield from _check(folder, checkpoint)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread for torch, as the service has: for small products more cost more than they gain, on a busy machine
+    five times the time."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _check(folder: Path, checkpoint: Path | None) -> Iterator[Rule]:
     model = load_model(folder)
     yield Rule("imports nothing from outside its folder, and says MODEL")
     _check_model(model, folder)
