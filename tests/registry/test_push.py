@@ -24,6 +24,7 @@ from build_model.image.verify import ImageFalse, RebuildDiffers, verify_image
 from build_model.image.version import Version
 from build_model.report import silent
 from registry.node import RegistryNode
+from registry.store import ask
 
 ROOT = Path(model.__file__).parent.parent
 MODEL = "dragoman/fra-eng"
@@ -141,6 +142,21 @@ def test_a_change_of_the_code_sends_no_more_than_the_code(
     made = builder.push("1.0.1", checkpoint, clone, max_push=CODE_BYTES)
     assert made.pushed
     assert [one.holds for one in made.pushed.transfers if one.sent] == ["code", "config", *BESIDE]
+
+
+def test_a_version_is_built_on_the_checkpoint_of_one_that_was_pushed(
+    builder: Builder, make_checkpoint: MakeCheckpoint
+) -> None:
+    checkpoint = make_checkpoint()
+    made = builder.push("1.0.0", checkpoint)
+    shutil.rmtree(checkpoint)
+    named = f"{builder.registry.host}/{MODEL}:1.0.0"
+    build = ("--version", "1.0.1", "--push", "--no-test", "--dry-run", "--json", "--repository", MODEL)
+    planned = ask(builder.registry.host, *build, "--checkpoint", named)
+    assert planned.exit_code == 0, planned.stdout + planned.stderr
+    assert planned.object["labels"]["dragoman.weights"] == made.plan.labels["dragoman.weights"]
+    refused = ask(builder.registry.host, *build, "--checkpoint", f"{named}-none")
+    assert (refused.exit_code, refused.object["error"]) == (1, "VersionUnknown")
 
 
 def test_new_weights_send_their_size_and_little_more(builder: Builder, make_checkpoint: MakeCheckpoint) -> None:
