@@ -120,6 +120,8 @@ def load_checkpoint(folder: Path | str, code: Path | str = NETWORK) -> Checkpoin
             f"The weights in {folder} lack {missing.missing_keys} and have {missing.unexpected_keys} that the config "
             "doesn't build. Take manifest and weights from one checkpoint."
         )
+    if settle := getattr(network, "settle", None):
+        settle()
     return Checkpoint(model, network.eval(), vocabularies, manifest, read_goldens(folder), code)
 
 

@@ -90,8 +90,8 @@ class Network(Protocol):
 
     Two methods are optional. ``features(source, target)``, ``(batch, target_length, width)``, of a network whose logits
     are their products with ``embedding.weight``: a training takes it to make loss and gradient in fewer passes.
-    ``settle()``, of a network that is served with rounded numbers: it rounds the weights, once, before a checkpoint is
-    saved.
+    ``settle()``, of a network that is served with rounded numbers: it rounds the weights before a checkpoint is saved,
+    and again when one is loaded, since half precision is another rounding. Twice gives what once gives.
 
     All that the weights are is in ``state_dict()``; it is stored in half precision, integers as they are.
     """

@@ -7,9 +7,9 @@ output of the step before, so training runs each layer over the whole target at 
 
 One embedding serves the source, the target and the output (Press and Wolf 2017): both languages share their vocabulary.
 
-Outside of training, features between -1 and 1 (or 2) stand on a grid of 127 steps before the large products, and
-``settle`` puts the weights on grids too. So `fast.py` multiplies bytes and finds the same: exact sums, on any
-processor, whatever stands beside a row in its batch.
+Outside of training, features and states between -1 and 1 (or 2) stand on a grid of 127 steps before they are
+multiplied, and ``settle`` puts the weights on grids too. So `fast.py` multiplies bytes and finds the same: exact sums,
+on any processor, whatever stands beside a row in its batch.
 
 Shapes: ``batch`` rows, ``source_length`` and ``target_length`` positions, ``embedding`` features of a token and
 ``width`` of a recurrent state. Padding has id ``PAD``.
@@ -86,6 +86,36 @@ class State(NamedTuple):
     output: Tensor
 
 
+def recur(
+    gru: nn.GRU, inputs: Tensor, state: Tensor, mask: Tensor | None = None, *, backwards: bool = False
+) -> tuple[Tensor, Tensor]:
+    """A direction of a GRU layer as `torch.nn.GRU` defines it, but for its state, which is multiplied as it stands on
+    the grid.
+
+    Args:
+        inputs: ``(batch, length, features)``.
+        state: ``(batch, width)`` before the first position.
+        mask: ``(batch, length)``, true where there is a token; None where there is one everywhere.
+
+    Returns:
+        The state at each position, ``(batch, length, width)``, and after the last.
+    """
+    layer = "l0_reverse" if backwards else "l0"
+    weight_ih, bias_ih, weight_hh, bias_hh = (
+        getattr(gru, f"{name}_{layer}") for name in ("weight_ih", "bias_ih", "weight_hh", "bias_hh")
+    )
+    entering = F.linear(inputs, weight_ih, bias_ih).unbind(1)
+    states: list[Tensor] = [state] * len(entering)
+    for position in sorted(range(len(entering)), reverse=backwards):
+        reset_in, update_in, new_in = entering[position].chunk(3, 1)
+        reset_by, update_by, new_by = F.linear(on_grid(state), weight_hh, bias_hh).chunk(3, 1)
+        new = torch.tanh(new_in + torch.sigmoid(reset_in + reset_by) * new_by)
+        following = torch.lerp(new, state, torch.sigmoid(update_in + update_by))
+        state = following if mask is None else torch.where(mask[:, position, None], following, state)
+        states[position] = state
+    return torch.stack(states, 1), state
+
+
 class Encoder(nn.Module):
     """Embedded source to one vector a position, reading in both directions."""
 
@@ -99,15 +129,27 @@ class Encoder(nn.Module):
         """``embedded (batch, source_length, embedding)``, ``mask (batch, source_length)``, true where there is a token,
         to ``(batch, source_length, 2 * width)``, zero at padding. Each layer but the first adds to what it reads (He et
         al. 2016)."""
-        lengths = mask.sum(1).cpu()
         features = embedded
         for number, layer in enumerate(self.layers):
-            if number and not self.training:
-                features = on_grid(features, float(number))
-            packed = pack_padded_sequence(features, lengths, batch_first=True, enforce_sorted=False)
-            read, _ = pad_packed_sequence(layer(packed)[0], batch_first=True, total_length=mask.size(1))
-            features = features + self.dropout(read) if number else self.dropout(read)
+            if self.training:
+                read = self.dropout(self._learn(layer, features, mask))
+            else:
+                features = on_grid(features, float(number)) if number else features
+                read = self._read(layer, features, mask)
+            features = features + read if number else read
         return features
+
+    def _learn(self, layer: nn.Module, features: Tensor, mask: Tensor) -> Tensor:
+        """The layer's states, off the grid, by torch's own kernel or by the one that a training puts in its place."""
+        packed = pack_padded_sequence(features, mask.sum(1).cpu(), batch_first=True, enforce_sorted=False)
+        return pad_packed_sequence(layer(packed)[0], batch_first=True, total_length=mask.size(1))[0]
+
+    @staticmethod
+    def _read(layer: Any, features: Tensor, mask: Tensor) -> Tensor:
+        """The layer's states, multiplied on the grid."""
+        state = features.new_zeros(len(features), layer.hidden_size)
+        directions = [recur(layer, features, state, mask, backwards=backwards)[0] for backwards in (False, True)]
+        return torch.cat(directions, 2) * mask.unsqueeze(2)
 
 
 class Attention(nn.Module):
@@ -173,12 +215,19 @@ class Decoder(nn.Module):
         Returns:
             ``(batch, target_length, embedding)`` and the state after the last id.
         """
-        queries, query = self.query(embedded, state.query[None].contiguous())
-        queries = self.dropout(queries) if self.training else on_grid(queries)
+        queries, query = self._states(self.query, embedded, state.query)
         context = self.attention(queries, memory)
-        outputs, output = self.output(torch.cat((queries, context), 2), state.output[None].contiguous())
+        outputs, output = self._states(self.output, torch.cat((queries, context), 2), state.output)
         features = torch.tanh(self.combine(torch.cat((outputs, context, embedded), 2)))
-        return self.dropout(features) if self.training else on_grid(features), State(query[0], output[0])
+        return self.dropout(features) if self.training else on_grid(features), State(query, output)
+
+    def _states(self, layer: nn.GRU, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """What the next layers read of a layer's states, ``(batch, target_length, width)``, and the last state."""
+        if not self.training:
+            states, last = recur(layer, inputs, state)
+            return on_grid(states), last
+        states, after = layer(inputs, state[None].contiguous())
+        return self.dropout(states) if layer is self.query else states, after[0]
 
 
 class Seq2Seq(nn.Module):
@@ -232,11 +281,13 @@ class Seq2Seq(nn.Module):
         of a 127th of its largest."""
         attention, width = self.decoder.attention, self.config.width
         weights = [self.embedding.weight, attention.query.weight, attention.key.weight, attention.value.weight]
-        recurrent: list[Any] = [*self.encoder.layers[1:]]
-        for layer in recurrent:
-            weights += [layer.weight_ih_l0, layer.weight_ih_l0_reverse]
-        output: Any = self.decoder.output
-        for weight in [*weights, output.weight_ih_l0[:, :width]]:
+        encoder: list[Any] = [*self.encoder.layers]
+        decoder: list[Any] = [self.decoder.query, self.decoder.output]
+        for number, layer in enumerate(encoder):
+            weights += [layer.weight_hh_l0, layer.weight_hh_l0_reverse]
+            weights += [layer.weight_ih_l0, layer.weight_ih_l0_reverse] if number else []
+        weights += [layer.weight_hh_l0 for layer in decoder]
+        for weight in [*weights, decoder[1].weight_ih_l0[:, :width], self.decoder.combine.weight[:, :width]]:
             scale = weight.abs().amax(1, keepdim=True).clamp_min(1e-8) / 127
             weight.copy_(torch.round(weight / scale) * scale)
 

@@ -10,7 +10,7 @@ from build_model.training.corpus import read_examples
 from model.checkpoint import RELEASED, Checkpoint, load_checkpoint
 from model.contract import Ids, Search
 from model.network import fast
-from model.network.architecture import Config, Seq2Seq
+from model.network.architecture import Config, Seq2Seq, recur
 from model.network.vocabulary import BOS, EOS, PAD
 from model.search import greedy, ids_of, length_limit, pad
 
@@ -65,3 +65,29 @@ def test_every_shape_of_the_network_is_prepared(shape: dict[str, int]) -> None:
     limits = length_limit(torch.tensor([len(row) for row in rows])).tolist()
     assert max(map(len, found)) > len(min(found, key=len))
     assert all(0 < len(hypothesis) <= limit for hypothesis, limit in zip(found, limits, strict=True))
+
+
+def test_what_settled_once_stays_through_half_precision_and_settling_again() -> None:
+    torch.manual_seed(1)
+    model = Seq2Seq(Config(source_vocabulary=60, target_vocabulary=60, embedding=16, width=16)).eval()
+    model.settle()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    model.load_state_dict({name: tensor.half().float() for name, tensor in before.items()})
+    model.settle()
+    for name in ("embedding.weight", "decoder.query.weight_hh_l0", "encoder.layers.1.weight_ih_l0_reverse"):
+        steps = [
+            torch.round(weight / (weight.abs().amax(1, keepdim=True) / 127))
+            for weight in (before[name], model.state_dict()[name])
+        ]
+        assert torch.equal(*steps)
+
+
+def test_a_recurrent_layer_is_torchs_but_for_the_grid() -> None:
+    torch.manual_seed(1)
+    gru = torch.nn.GRU(12, 16, batch_first=True)
+    with torch.no_grad():
+        inputs, state = torch.randn(5, 9, 12), torch.zeros(5, 16)
+        ours, last = recur(gru, inputs, state)
+        theirs, end = gru(inputs, state[None])
+    assert (ours - theirs).abs().max() < 2 / 63
+    assert (last - end[0]).abs().max() < 2 / 63
