@@ -137,6 +137,7 @@ class Ids:
         bos, eos: in a target.
         never: ids that no hypothesis holds.
         slots: target id of each source id that stands for a slot. A hypothesis holds those of its source, each once.
+        marks: target ids without a letter or a digit: what a reader doesn't hear when words are repeated.
     """
 
     pad: int | None
@@ -144,6 +145,7 @@ class Ids:
     eos: int
     never: tuple[int, ...]
     slots: Mapping[int, int]
+    marks: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,9 @@ def ids_of(source: Vocabulary, target: Vocabulary, *, pads: bool = True) -> Ids:
         eos=target.eos,
         never=tuple(sorted(id_ for id_ in never if id_ is not None)),
         slots={id_: given[slot] for slot, id_ in taken.items() if slot in given},
+        marks=frozenset(
+            id_ for id_ in range(len(target)) if id_ not in never and not any(map(str.isalnum, target.decode([id_])))
+        ),
     )
 
 
@@ -143,9 +146,9 @@ def _mask(ids: Ids, size: int, debts: _Debts | None) -> tuple[Tensor, Tensor]:
     return first, usual
 
 
-def _forbid(logits: Tensor, rows: Sequence[Sequence[int]]) -> None:
+def _forbid(logits: Tensor, rows: Sequence[Sequence[int]], ids: Ids) -> None:
     for position, row in enumerate(rows):
-        logits[position, list(forbidden(row))] = _NEVER
+        logits[position, list(forbidden(row, ids.marks))] = _NEVER
 
 
 @torch.inference_mode()
@@ -168,7 +171,7 @@ def greedy(network: Network, ids: Ids, source: Tensor, *, forbid_repetition: boo
         if debts is not None:
             debts.restrict(logits, ids.eos)
         if forbid_repetition:
-            _forbid(logits, hypotheses[rows, :step].tolist())
+            _forbid(logits, hypotheses[rows, :step].tolist(), ids)
         best, last = logits.max(1)
         last = last.masked_fill(~going, ids.eos)
         hypotheses[rows, step] = last
@@ -222,7 +225,7 @@ def beam_search(  # noqa: PLR0915 (a step of it in one place)
         if debts is not None:
             debts.restrict(logits, ids.eos)
         if forbid_repetition:
-            _forbid(logits, histories.flatten(0, 1).tolist())
+            _forbid(logits, histories.flatten(0, 1).tolist(), ids)
         reached = scores[:, :, None] + logits.log_softmax(1).view(len(rows), beam, -1)
         ending = reached[:, :, ids.eos].clone()
         reached[:, :, ids.eos] = _NEVER

@@ -14,7 +14,7 @@ from build_model.training.training import Recipe, train
 from model.checkpoint import Checkpoint, load_checkpoint
 from model.contract import Ids
 from model.folder import load_model
-from model.repetition import repeated, without_repetition
+from model.repetition import forbidden, repeated, unrepeated, without_repetition
 from model.search import beam_search, greedy, ids_of, length_limit, pad, search
 
 FIXTURES, SMALL = Path(__file__).parents[1] / "fixtures", Path(__file__).parents[1] / "small"
@@ -130,3 +130,22 @@ def test_a_repetition_of_the_source_may_be_repeated(untrained: Any) -> None:
     rows = [[5, 6, 5, 6, 5, 6, EOS]]
     plain = partial(greedy, untrained, IDS)
     assert without_repetition(plain, plain, IDS)(pad(rows, PAD)) == plain(pad(rows, PAD))
+
+
+@pytest.mark.parametrize("row", [[1, 2, 90, 1, 2, 91, 1, 2], [7, 1, 90, 2, 1, 91, 2, 91, 1, 2, 8]])
+def test_marks_between_words_make_a_circle_no_other_one(row: list[int]) -> None:
+    marks = frozenset({90, 91})
+    assert repeated(row) is None
+    assert forbidden(row[: row.index(2, 7)], marks) == {2}
+    left = unrepeated(row, marks)
+    assert repeated([id_ for id_ in left if id_ not in marks]) is None
+    assert left[: len(row) - 4] == row[: len(row) - 4]
+    assert unrepeated(row) == row
+
+
+def test_ids_without_a_letter_or_a_digit_are_marks(trained: Checkpoint) -> None:
+    target = trained.vocabularies[1]
+    marks = ids_of(*trained.vocabularies).marks
+    assert marks
+    assert not any(character.isalnum() for id_ in marks for character in target.decode([id_]))
+    assert any(id_ not in marks for id_ in target.encode("She is happy."))
