@@ -33,8 +33,8 @@ def test_a_build_names_its_reference_image_layers_and_hash(released: Version, en
     assert built["reference"] == released.reference
     assert built["image"] == image.id
     assert built["architecture"] == image.labels["dragoman.architecture"]
-    assert [layer["holds"] for layer in built["layers"]][-4:] == ["model", "lexicon", "library", "code"]
-    assert sum(layer["bytes"] for layer in built["layers"][-2:]) < 100_000
+    assert [layer["holds"] for layer in built["layers"]][-5:] == ["model", "lexicon", "network", "library", "code"]
+    assert all(layer["bytes"] < 60_000 for layer in built["layers"][-3:])
     assert built["tested"]
     assert built["total_bytes"] < 165_000_000
 
@@ -139,7 +139,7 @@ def test_an_image_of_the_engine_is_inspected_there(build_model: BuildModel, rele
     assert ran.exit_code == 0
     assert ran.object["labels"]["dragoman.artifact"] == released.built["artifact"]
     assert ran.object["manifest"]["version"] == "1.0.0"
-    assert [layer["holds"] for layer in ran.object["layers"]][-4:] == ["model", "lexicon", "library", "code"]
+    assert [layer["holds"] for layer in ran.object["layers"]][-5:] == ["model", "lexicon", "network", "library", "code"]
     assert ran.object["layers_compressed"] is False
 
 

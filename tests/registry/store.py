@@ -54,7 +54,7 @@ def plant_versions(
             str(CHECKPOINT / GOLDEN): (checkpoint / GOLDEN).read_bytes(),
             "opt/dragoman/service/a.py": b"pass\n",
         }
-        layers = Layers(model, {}, {}, code)
+        layers = Layers(model, {}, {}, {}, code)
         labels = {
             "org.opencontainers.image.version": number,
             "org.opencontainers.image.created": "2026-01-02T00:00:00Z",

@@ -105,6 +105,7 @@ def test_a_push_without_an_engine_sends_what_is_not_there_and_takes_the_runtime_
         ("runtime", False),
         ("model", True),
         ("lexicon", True),
+        ("network", True),
         ("library", True),
         ("code", True),
         ("config", True),
@@ -224,7 +225,7 @@ def test_a_rebuild_of_other_code_or_of_another_checkpoint_differs_by_name(
         image.verify_rebuilt(builder.registry, reference, ROOT, make_checkpoint("other", fill=b"\1"))
 
 
-@pytest.mark.parametrize("part", ["manifest", "config", "runtime", "model", "lexicon", "library", "code"])
+@pytest.mark.parametrize("part", ["manifest", "config", "runtime", "model", "lexicon", "network", "library", "code"])
 @pytest.mark.parametrize("how", [RegistryNode.damage, RegistryNode.lose])
 def test_a_flipped_byte_or_a_missing_part_anywhere_is_refused(
     builder: Builder,
@@ -236,7 +237,11 @@ def test_a_flipped_byte_or_a_missing_part_anywhere_is_refused(
     builder.push("1.0.0", make_checkpoint())
     found = builder.registry.manifest(builder.reference("1.0.0"))
     digests = dict(
-        zip(("runtime", "model", "lexicon", "library", "code"), (layer.digest for layer in found.layers), strict=True)
+        zip(
+            ("runtime", "model", "lexicon", "network", "library", "code"),
+            (layer.digest for layer in found.layers),
+            strict=True,
+        )
     )
     how(node, {**digests, "config": found.config.digest, "manifest": found.digest}[part])
     with pytest.raises((BlobFalse, BlobMissing, ManifestFalse, VersionUnknown, RegistryUnreachable)) as refused:

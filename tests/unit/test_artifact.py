@@ -74,8 +74,8 @@ def test_another_network_s_folder_takes_the_place_of_today_s_with_every_file_of_
     held = artifact.layers(artifact.write(checkpoint, Version(1, 0, 0), tmp_path / "a", network), ROOT)
     inside = {path for path in held.digests() if path.startswith("model/network/")}
     assert inside == {"model/network/__init__.py", "model/network/data/table.json"}
-    assert held.library["opt/dragoman/model/network/data/table.json"] == b"{}"
-    assert all(path.split("/")[2:4] != ["model", "network"] for path in (*held.lexicon, *held.code))
+    assert held.network["opt/dragoman/model/network/data/table.json"] == b"{}"
+    assert all(path.split("/")[2:4] != ["model", "network"] for path in (*held.lexicon, *held.library, *held.code))
 
 
 def test_a_checkpoint_of_another_network_is_refused_without_its_folder(

@@ -84,18 +84,26 @@ class Layers:
     Attributes:
         model: weights and vocabularies.
         lexicon: the source language's, where there is one.
-        library: the package ``model``.
+        network: the network's folder.
+        library: the rest of the package ``model``.
         code: the package ``service``, manifest and goldens.
     """
 
     model: Mapping[str, Content]
     lexicon: Mapping[str, Content]
+    network: Mapping[str, Content]
     library: Mapping[str, Content]
     code: Mapping[str, Content]
 
     def by_name(self) -> dict[str, Mapping[str, Content]]:
         """The layers by what they hold, lowest first."""
-        named = {"model": self.model, "lexicon": self.lexicon, "library": self.library, "code": self.code}
+        named = {
+            "model": self.model,
+            "lexicon": self.lexicon,
+            "network": self.network,
+            "library": self.library,
+            "code": self.code,
+        }
         return {name: files for name, files in named.items() if files}
 
     def digests(self) -> dict[str, str]:
@@ -112,7 +120,7 @@ def layers(artifact: Artifact, root: Path) -> Layers:
     files of ``model`` and ``service`` below ``root``.
 
     Weights and vocabularies are alone in the model layer: it is pushed again only when one of them changes. So is the
-    lexicon, of 2 MB; the code has two layers, so that a change sends one of them, about 50 kB. All is read now, so
+    lexicon, of 2 MB; the code has three layers, so that a change sends one of them, about 50 kB. All is read now, so
     that the image holds what its labels say though somebody edits a file or builds the same version meanwhile.
 
     Raises ChecksumMismatch when the artifact's folder doesn't hold what was written to it, CodeMissing.
@@ -139,8 +147,8 @@ def layers(artifact: Artifact, root: Path) -> Layers:
         for language, name in LEXICONS.items()
         if language == artifact.manifest.source
     }
-    library |= {str(IMAGE_NETWORK / name): path.read_bytes() for name, path in files(artifact.network).items()}
-    return Layers(model, lexicon, library, code)
+    network = {str(IMAGE_NETWORK / name): path.read_bytes() for name, path in files(artifact.network).items()}
+    return Layers(model, lexicon, network, library, code)
 
 
 def repository_of(manifest: Manifest) -> str:

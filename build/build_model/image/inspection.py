@@ -19,7 +19,7 @@ from model.fingerprint import GOLDEN, MANIFEST, WEIGHTS, lang_file
 
 BY = "build-model: "
 """How the history of a layer begins that build-model wrote; what the layer holds follows."""
-CODE = frozenset({"library", "code"})
+CODE = frozenset({"network", "library", "code"})
 """The layers that hold code: ``model/``, and ``service/`` with the manifest."""
 
 
