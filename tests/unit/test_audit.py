@@ -1,5 +1,6 @@
 """The audit log says who did what, and no password."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,9 @@ def test_an_entry_says_who_did_what_when_and_with_what_outcome(tmp_path: Path) -
 def test_no_password_comes_into_the_log_whatever_the_outcome_repeats(tmp_path: Path, url: str) -> None:
     audit = Audit(tmp_path / "audit.jsonl")
     audit.record("deploy", (url,), name="dragoman", outcome=f"BrokerUnreachable: no broker at {url}")
-    text = audit.path.read_text()
+    (entry,) = audit.read()
+    del entry["at"]  # it may well be 55 past
+    text = json.dumps(entry, ensure_ascii=False)
     assert "55" not in text
     assert "BrokerUnreachable" in text
 
