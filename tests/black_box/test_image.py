@@ -12,6 +12,7 @@ from build_model.report import silent
 
 FILES = """
 model/__init__.py
+model/calibration.py
 model/carried.py
 model/checkpoint.py
 model/checkpoint/fra-eng.lang.json
