@@ -169,8 +169,8 @@ def test_a_second_version_shares_the_runtime_and_has_its_own_model(
 ) -> None:
     first_layers, second_layers = image_layers(engine, released.reference), image_layers(engine, second.reference)
     # The package `model` is the same for both: only what is trained and what says so differs.
-    assert first_layers[:-4] == second_layers[:-4]
-    assert set(first_layers[-4:]) & set(second_layers[-4:]) == set(first_layers[-3:-1])
+    assert first_layers[:-5] == second_layers[:-5]
+    assert set(first_layers[-5:]) & set(second_layers[-5:]) == set(first_layers[-4:-1])
 
 
 def test_a_dry_run_says_what_would_be_built_and_warns_of_the_number(

@@ -11,7 +11,7 @@ from proxy import Proxy
 from .client import Client
 from .conftest import Start
 from .rows import case, fault
-from .texts import SENTENCE, paragraphs, sentences
+from .texts import SENTENCE, longest, paragraphs, sentences
 
 PREFETCH = 64
 SIGKILL_EXIT = 137
@@ -40,7 +40,7 @@ def test_what_was_confirmed_and_not_acked_is_answered_twice_with_the_same_bytes(
 ) -> None:
     replica = start(supervised=True, AMQP_URL=damaged_url).ready()
     client.ask(SENTENCE)
-    sent = [client.send(text) for text in (" ".join(sentences(200)), *sentences(31))]
+    sent = [client.send(text) for text in (longest(), *sentences(31))]
     until(lambda: client.depth() == 0, "all of them in the replica's hands")
     assert not client.replies.keys() & set(sent)
     proxy.drop(b" requests")  # the connection that acks; replies go out and are confirmed on the other
