@@ -10,7 +10,7 @@ from functools import cache
 from typing import Final
 
 from model.lexicon import TOKEN, Lexicon, typed
-from model.wordlists import COMMON, COMMON_IN, ELSEWHERE, NAMES, SHORT
+from model.wordlists import COMMON, COMMON_IN, ELSEWHERE, HABITS, NAMES, SHORT
 
 FRENCH, RARE, SHARED, MISSPELLED, GIBBERISH = 2.0, 1.0, 0.6, -0.4, -2.0
 DOUBT: Final = 2  # words that may be misspelled, where there are no others
@@ -81,7 +81,7 @@ def is_french(texts: list[str], lexicon: Lexicon) -> bool:
 def _says(token: str, number: int, lexicon: Lexicon) -> float | None:  # noqa: PLR0911 (a table)
     """What one word says; None where it may be a name."""
     word = typed(token)
-    if word in COMMON or word in SHORT:
+    if word in COMMON or word in SHORT or word in HABITS:
         return SHARED if word in ELSEWHERE else FRENCH
     if token[0].isupper() and (word in lexicon.proper or token in lexicon.names):
         return None

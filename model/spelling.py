@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Final
 
 from model.lexicon import TOKEN, Lexicon, fold, typed
-from model.wordlists import ALIKE, HABITS, SHORT
+from model.wordlists import ALIKE, HABITS, LETTERS, SHORT
 
 # What slips cost, in powers of two.
 ACCENT, APOSTROPHE, DOUBLED, SOUND, SWAPPED, NEAR, LEFT_OUT, ADDED, OTHER, FIRST = (
@@ -41,6 +41,10 @@ _PLURAL: Final = frozenset(("mes", "tes", "ses", "nos", "vos", "des", "ces", "de
 _AUXILIARIES: Final = frozenset(
     ("ai", "as", "a", "avons", "avez", "ont", "suis", "es", "est", "sommes", "êtes", "sont", "été", "avait", "était")
 )
+_BEFORE_LETTERS: Final = frozenset(
+    ("et", "ou", "lettre", "vitamine", "vitamines", "point", "option", "plan", "langage")
+)
+_AFTER_LETTERS: Final = frozenset(("et", "ou", "de", "d'", "est", "sont"))
 _FINITE = re.compile(r"(.{2,}(?:i(?=[ts])|u(?=t)))[ts]$")
 
 
@@ -80,6 +84,10 @@ class Speller:
         for place, (token, word) in enumerate(zip(tokens, words, strict=True)):
             if word[0] == "⟦" or word[-1] == "'":
                 continue
+            if token[0] in LETTERS and self._stands_for_words(words, place):
+                changes.append((token, LETTERS[word]))
+                words[place] = re.split("[ ']", LETTERS[word])[-1]
+                continue
             capital = token[0][0].isupper()
             if capital and (token[0][1:2].isupper() or (place and not self._begins(text, tokens, place))):
                 continue
@@ -89,6 +97,13 @@ class Speller:
                 changes.append((token, better[0].upper() + better[1:] if capital else better))
                 words[place] = re.split("[ ']", typed(better))[-1]
         return _changed(text, changes) if changes else text
+
+    def _stands_for_words(self, words: list[str], place: int) -> bool:
+        """Whether a letter is typed for the words it sounds like: ``c bon``, but not ``b, c et d`` or ``300 g de``."""
+        before, after = words[place - 1] if place else "", words[place + 1] if place + 1 < len(words) else ""
+        if before in _BEFORE_LETTERS or after in _AFTER_LETTERS:
+            return False
+        return len(before) != 1 and before[:1] != "⟦" and len(after) > 1
 
     def _elided(self, found: re.Match[str]) -> str:
         """``d'arrêt`` for ``d arret``, where such words were seen together."""
@@ -152,6 +167,10 @@ class Speller:
             ends = [word + "s", word + "x"]
         elif before in _AUXILIARIES and (stem := _FINITE.match(word)) is not None:
             ends = [stem[1] + end for end in (("", "s") if word[-1] == "t" else ("t",))]
+        elif before in _AUXILIARIES and word[-1] == "e":
+            ends = [word[:-1] + "é"]
+        elif before in _AUXILIARIES and before != "a" and word.endswith("er"):  # "a manger" may be "à manger"
+            ends = [word[:-2] + "é"]
         else:
             return None
         pair = self._lexicon.pair

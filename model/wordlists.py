@@ -225,8 +225,21 @@ HABITS: Final = dict(
         "stp=s'il te plaît | svp=s'il vous plaît | mdp=mot de passe | aprem=après-midi | aprèm=après-midi | kwa=quoi",
         "doné=donné | quelqun=quelqu'un | quelquun=quelqu'un | aujourdhui=aujourd'hui | cest=c'est | jai=j'ai",
         "jaime=j'aime | sil=s'il | dacc=d'accord | dac=d'accord | num=numéro | appart=appartement",
+        "dispo=disponible | dispos=disponibles | anniv=anniversaire | ordi=ordinateur | msg=message | msgs=messages",
+        "pb=problème | pbs=problèmes | pbm=problème | cdt=cordialement | cdlt=cordialement | cdlmt=cordialement",
+        "bcps=beaucoup | bp=beaucoup | mci=merci | merki=merci | mrc=merci | tps=temps | lgtps=longtemps | dps=depuis",
+        "svt=souvent | ns=nous | pr=pour | tte=toute | ttes=toutes | qq=quelques | qqs=quelques | qlq=quelque",
+        "qlqn=quelqu'un | qlqun=quelqu'un | qlqch=quelque chose | tlm=tout le monde | tlj=tous les jours | ki=qui",
+        "kel=quel | kelle=quelle | kan=quand | kand=quand | pkoi=pourquoi | prkoi=pourquoi | paske=parce que",
+        "parske=parce que | pasque=parce que | enft=en fait | dcp=du coup | jsp=je ne sais pas | chepa=je ne sais pas",
+        "jspr=j'espère | jpp=je n'en peux plus | jvai=je vais | jveu=je veux | jarrive=j'arrive | jattends=j'attends",
+        "javais=j'avais | jétais=j'étais | cétait=c'était | cetait=c'était | yen=y en | biz=bises | bizz=bises",
+        "mwa=moi | twa=toi | ui=oui | fau=faut | falait=fallait | exo=exercice | exos=exercices | stv=si tu veux",
     )
 )
+
+# Small letters that are typed for the word they sound like, where no number stands before them: 300 g.
+LETTERS: Final = dict(_pairs("c=c'est | g=j'ai"))
 
 # Right words that are taken for each other; an accent is left out, not added.
 ALIKE: Final = tuple(

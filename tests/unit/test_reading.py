@@ -22,6 +22,12 @@ def reader(lexicon: Lexicon) -> Reader:
     ("typed", "meant"),
     [
         ("Je vais formir.", "Je vais dormir."),
+        ("C'est tjrs dispo ? Cdt, Paul", "C'est toujours disponible ? Cordialement, Paul"),
+        ("jai rate mon bus, jpp", "j'ai raté mon bus, je n'en peux plus"),
+        ("on a mange a la maison", "on a mangé à la maison"),
+        ("j'ai manger une pomme", "j'ai mangé une pomme"),
+        ("c trop bien", "c'est trop bien"),
+        ("g faim", "j'ai faim"),
         ("Elle habtie à Paris.", "Elle habite à Paris."),
         ("Il mange du chocolta.", "Il mange du chocolat."),
         ("J'ai achetté du pain.", "J'ai acheté du pain."),
@@ -72,6 +78,11 @@ def test_a_slip_is_mended(reader: Reader, typed: str, meant: str) -> None:
         "Prenez la taille s ou m.",
         "Pourquoi, penses-tu, a-t-il dit cela ?",
         "Qu'il fasse beau ou non, on ira.",
+        "Il reste 300 g de beurre.",
+        "Prenez les points a, b, c et d.",
+        "La vitamine c manque aux marins.",
+        "Il a quatre enfants, elle est malade et nous sommes à table.",
+        "Ils ont peine à le croire.",
     ],
 )
 def test_what_is_right_stays(reader: Reader, text: str) -> None:
