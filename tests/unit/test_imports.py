@@ -20,6 +20,7 @@ BUILD = ROOT / "build" / "build_model"
 FLOORS = (
     {"__main__"},
     {"cli"},
+    {"reporting"},
     {"store"},
     {"operation"},
     {"image"},

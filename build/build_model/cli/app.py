@@ -14,6 +14,7 @@ from build_model.cli import (
     operation,
     quarantine,
     render,
+    report,
     start,
     status,
     training,
@@ -26,7 +27,7 @@ app = start.application()
 app.callback(invoke_without_command=True)(build.build)
 for each in (
     *(build, doctor, asking, moving, trust, operation, translate, status, history),
-    *(training, adopt, network, config),
+    *(training, report, adopt, network, config),
 ):
     app.add_typer(each.group)
 app.add_typer(quarantine.group, name="quarantine")
