@@ -86,6 +86,22 @@ def test_a_released_version_is_verified_without_running_it_and_rebuilt_from_the_
     assert ran.object["digest"] == released.built["digest"]
 
 
+def test_a_report_runs_an_image_by_its_own_code_beside_the_checkpoint_that_it_was_built_of(
+    build_model: BuildModel, released: Version, tmp_path: Path
+) -> None:
+    nobody = {"DOCKER_HOST": f"tcp://{NOBODY}"}
+    said = [("Je vais dormir.", "I'm going to sleep."), ("Où est la gare ?", "Where is the station?")]
+    lines = [json.dumps({"src": source, "refs": [target]}) + "\n" for source, target in said]
+    (tmp_path / "said.jsonl").write_text("".join(lines), encoding="utf-8")
+    asked = ("--test", str(tmp_path / "said.jsonl"), "--output", str(tmp_path / "report.html"))
+    ran = build_model("report", released.reference, "model/checkpoint", *asked, "--json", environment=nobody)
+    assert ran.exit_code == 0, ran.stdout
+    image, folder = ran.object["sets"]["said"]["worth"]
+    assert image == folder
+    assert image["chrf"] > 60
+    assert released.reference in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
 def test_its_bill_of_materials_is_cyclonedx_and_lists_debians_and_pythons_packages_with_licences(
     released: Version, registry: str, repository: str
 ) -> None:
