@@ -45,7 +45,7 @@ bare:
 	PYTHONPATH=build $(PYTHON) -m tests.bare $(if $(RUN),--run "$(RUN)")
 
 # What `make test` leaves out of tests/black_box: broken versions, deploys that are killed in every phase and under load,
-# a swarm, several engines. Half an hour.
+# a swarm, several engines, podman's and containerd's. Half an hour.
 deploys: setup
 	deploy/local up
 	$(LOCAL) .venv/bin/pytest -m long tests/black_box

@@ -21,6 +21,9 @@ HARDENING: Mapping[str, Any] = {
 LOG = docker.types.LogConfig(type="json-file", config={"max-size": "10m", "max-file": "3"})
 """What a container that lives may write before its oldest words go."""
 
+PLATFORM = "linux/amd64"
+"""Asked for by name, so that an engine of another kind emulates it, or says that it can't."""
+
 SECRETS = "/run/secrets"
 
 
@@ -76,9 +79,20 @@ class Outcome:
     log: str
 
 
+def explained(log: str) -> str:
+    """The words of a container that ended, with what to do where they say only that another machine is wanted."""
+    if "exec format error" not in log.lower():
+        return log
+    return (
+        f"{log.rstrip().rstrip('.')}. The engine's machine isn't {PLATFORM} and emulates none: install binfmt support "
+        "there (Debian's qemu-user-static), or name an engine on such a machine in DOCKER_HOST."
+    )
+
+
 def options_of(spec: ContainerSpec) -> dict[str, Any]:
     """What the engine is told of ``spec``, beside image and name."""
     options: dict[str, Any] = {
+        "platform": PLATFORM,
         "environment": dict(spec.environment),
         "labels": dict(spec.labels),
         "network_mode": spec.network,

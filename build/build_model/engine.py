@@ -25,11 +25,13 @@ import requests.exceptions
 
 from build_model.container import (
     HARDENING,
+    PLATFORM,
     SECRETS,
     Container,
     ContainerSpec,
     Outcome,
     container_of,
+    explained,
     options_of,
     secret_files,
 )
@@ -252,7 +254,10 @@ class Engine:
         repository, _, tag = reference.rpartition(separator)
         with translated(f"pull {reference}"), progress.transfers(f"Pulling {reference}") as show:
             given = dict(login) if login is not None else None
-            for event in self.client.api.pull(repository, tag=tag, stream=True, decode=True, auth_config=given):
+            events = self.client.api.pull(
+                repository, tag=tag, stream=True, decode=True, auth_config=given, platform=PLATFORM
+            )
+            for event in events:
                 _raise_if_failed(event, f"pull {reference}", ())
                 _show(show, event)
         image = self.image(reference)
@@ -314,17 +319,20 @@ class Engine:
     def run_to_end(self, image: str, command: Sequence[str], *, network: str, seconds: float) -> Outcome:
         """Run ``command`` in a hardened container of ``image``; EngineFailed when it takes longer than ``seconds``."""
         with translated(f"run {' '.join(command)} in {image}"):
-            container = self.client.containers.run(
+            container = self.client.containers.create(
                 image,
                 list(command),
-                detach=True,
+                platform=PLATFORM,
                 environment={"LOG_FORMAT": "text"},
                 network_mode=network,
                 **HARDENING,
             )
             try:
+                container.start()
                 exit_code = container.wait(timeout=seconds)["StatusCode"]
-                return Outcome(exit_code, container.logs().decode("utf-8", "replace"))
+                return Outcome(exit_code, explained(container.logs().decode("utf-8", "replace")))
+            except docker.errors.APIError:
+                raise  # it didn't start; the SDK makes that a request's error too
             except requests.exceptions.RequestException as error:
                 log = container.logs(tail=5).decode("utf-8", "replace").strip()
                 raise EngineFailed(
@@ -428,7 +436,7 @@ class Engine:
     def log(self, container: str, lines: int) -> str:
         """The last ``lines`` of a container's standard output and error."""
         with translated(f"read the log of {container[:12]}", missing=ContainerMissing):
-            return str(self.client.containers.get(container).logs(tail=lines).decode("utf-8", "replace"))
+            return explained(self.client.containers.get(container).logs(tail=lines).decode("utf-8", "replace"))
 
     def remove(self, container: str) -> None:
         """Remove a container, running or not, and its secrets; one that is already gone is fine."""
@@ -471,7 +479,7 @@ def _only_member(chunks: Iterator[bytes]) -> bytes:
 
 def _explanation(error: Exception) -> str:
     text = getattr(error, "explanation", None) or str(error)
-    return str(text).strip()
+    return explained(str(text).strip())
 
 
 def _address() -> str:
