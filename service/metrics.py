@@ -11,7 +11,7 @@ WITHOUT_PREFIX = {
     *("received_messages", "redelivered_messages", "received_processed_messages", "processing_duration_seconds"),
     *("batch_size", "replies_returned", "quarantined_messages", "connection_blocked", "model"),
 }
-"""The names that metrics had in 1.0, without prefix. Deprecated: served beside the new ones in 2.0 and 2.1."""
+"""The names that metrics had in 1.0, without prefix. Deprecated: served beside the new ones in all of 2.x."""
 
 
 NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
