@@ -6,10 +6,11 @@ with a run of French words get the benefit of the doubt. Of other languages the 
 """
 
 import re
-from functools import cache
+from collections.abc import Callable
+from functools import cache, lru_cache, partial
 from typing import Final
 
-from model.lexicon import TOKEN, Lexicon, typed
+from model.lexicon import Lexicon, tokens_of, typed
 from model.wordlists import COMMON, COMMON_IN, ELSEWHERE, HABITS, NAMES, SHORT
 
 FRENCH, RARE, SHARED, MISSPELLED, GIBBERISH = 2.0, 1.0, 0.6, -0.4, -2.0
@@ -59,12 +60,13 @@ def is_french(texts: list[str], lexicon: Lexicon) -> bool:
         texts: its sentences, with slots for what is carried over.
     """
     score, longest, words, foreign = 0.0, 0.0, 0, False
+    says = _sayings(lexicon)
     for text in texts:
         run = 0.0
-        for number, token in enumerate(TOKEN.finditer(text)):
-            if token[0][0] == "⟦":
+        for number, token in enumerate(tokens_of(text)):
+            if token[0] == "⟦":
                 continue
-            said = _says(token[0], number, lexicon)
+            said = says(token, number > 0)
             if said is None:
                 continue
             score += said
@@ -78,8 +80,14 @@ def is_french(texts: list[str], lexicon: Lexicon) -> bool:
     return score >= doubt or longest >= RUN + 3 * (score < -12)
 
 
-def _says(token: str, number: int, lexicon: Lexicon) -> float | None:  # noqa: PLR0911 (a table)
-    """What one word says; None where it may be a name."""
+@cache
+def _sayings(lexicon: Lexicon) -> Callable[[str, bool], float | None]:
+    """``_says`` of a lexicon, which remembers the words that came last."""
+    return lru_cache(maxsize=20_000)(partial(_says, lexicon))
+
+
+def _says(lexicon: Lexicon, token: str, inside: bool) -> float | None:  # noqa: PLR0911 (a table)
+    """What one word says, first in its sentence or ``inside``; None where it may be a name."""
     word = typed(token)
     if word in COMMON or word in SHORT or word in HABITS:
         return SHARED if word in ELSEWHERE else FRENCH
@@ -89,7 +97,7 @@ def _says(token: str, number: int, lexicon: Lexicon) -> float | None:  # noqa: P
     if word in ELSEWHERE:
         return SHARED if lexicon.count(word) > OFTEN else -FRENCH
     if weight >= 3:
-        return None if token[0].isupper() and number else -FRENCH
+        return None if inside and token[0].isupper() else -FRENCH
     if word in lexicon.ids:
         return SHARED if weight else FRENCH
     if word in lexicon:

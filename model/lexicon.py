@@ -13,7 +13,7 @@ import zlib
 from array import array
 from bisect import bisect_left
 from collections import Counter
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -35,6 +35,12 @@ _TYPED = str.maketrans({"’": "'", "œ": "oe", "Œ": "oe", "æ": "ae", "Æ": "a
 def typed(word: str) -> str:
     """A word in lower case, without the characters that most keyboards lack."""
     return word.lower() if word.isascii() else word.translate(_TYPED).lower()
+
+
+@lru_cache(maxsize=64)
+def tokens_of(text: str) -> tuple[str, ...]:
+    """The tokens of a text, as they are written; kept for those who look at the same text next."""
+    return tuple(TOKEN.findall(text))
 
 
 def words_of(text: str) -> list[str]:

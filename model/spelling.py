@@ -12,7 +12,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
-from model.lexicon import TOKEN, Lexicon, fold, typed
+from model.lexicon import TOKEN, Lexicon, fold, tokens_of, typed
 from model.wordlists import ALIKE, HABITS, LETTERS, SHORT
 
 # What slips cost, in powers of two.
@@ -45,6 +45,12 @@ _BEFORE_LETTERS: Final = frozenset(
     ("et", "ou", "lettre", "vitamine", "vitamines", "point", "option", "plan", "langage")
 )
 _AFTER_LETTERS: Final = frozenset(("et", "ou", "de", "d'", "est", "sont"))
+_ASKS: Final = _PLURAL | _AUXILIARIES
+_STOP_INSIDE = re.compile(r"[.!?].*[^\W_]")
+
+# What there is to do about a word: nothing, ever; nothing, but where the word before asks for another end; to see
+# whether one that sounds alike is meant; to look at it closely.
+_MARK, _RIGHT, _ALIKE, _DOUBTFUL = range(4)
 _FINITE = re.compile(r"(.{2,}(?:i(?=[ts])|u(?=t)))[ts]$")
 
 
@@ -67,6 +73,7 @@ class Speller:
         self._lexicon = lexicon
         self._candidates = lru_cache(maxsize=10_000)(self._find_candidates)
         self._chance = lru_cache(maxsize=100_000)(self._find_chance)
+        self._look = lru_cache(maxsize=20_000)(self._find_kind)
         self._alike: dict[str, list[str]] = {}
         for one, other in ALIKE:
             self._alike.setdefault(one, []).append(other)
@@ -78,6 +85,8 @@ class Speller:
         if text.isupper():
             return text
         text = _ELIDED.sub(self._elided, text)
+        if self._is_right(text):
+            return text
         tokens = list(TOKEN.finditer(text))
         words = [typed(token[0]) for token in tokens]
         changes: list[tuple[re.Match[str], str]] = []
@@ -97,6 +106,31 @@ class Speller:
                 changes.append((token, better[0].upper() + better[1:] if capital else better))
                 words[place] = re.split("[ ']", typed(better))[-1]
         return _changed(text, changes) if changes else text
+
+    def _is_right(self, text: str) -> bool:
+        """Whether nothing would be changed, as far as words can tell without their places: most sentences, at once."""
+        names = _STOP_INSIDE.search(text) is None  # a capital inside is a name's then, and no sentence's
+        seen = [self._look(token, names and place > 0) for place, token in enumerate(tokens_of(text))]
+        before = ""
+        for place, (word, kind) in enumerate(seen):
+            if kind == _DOUBTFUL:
+                return False
+            if kind == _ALIKE or (kind == _RIGHT and before in _ASKS):
+                after = seen[place + 1][0] if place + 1 < len(seen) else ""
+                better = self._sounds_alike(word, before, after)
+                if better is not None and better != word:
+                    return False
+            before = word
+        return True
+
+    def _find_kind(self, token: str, name: bool) -> tuple[str, int]:
+        """A token in lower case, and what there is to do about it; ``name``: a capital makes it one."""
+        word = typed(token)
+        if word[0] == "⟦" or word[-1] == "'" or (token[0].isupper() and (name or token[1:2].isupper())):
+            return word, _MARK
+        if token in LETTERS or word not in self._lexicon:
+            return word, _DOUBTFUL
+        return word, _ALIKE if word in self._alike else _RIGHT
 
     def _stands_for_words(self, words: list[str], place: int) -> bool:
         """Whether a letter is typed for the words it sounds like: ``c bon``, but not ``b, c et d`` or ``300 g de``."""
@@ -154,7 +188,10 @@ class Speller:
             return "as"
         if before[-1:] == "'":
             return None
-        best, most = None, self._fit(word, before, after) + REAL_WORD
+        most = self._chance(before, word) + self._chance(word, after) + REAL_WORD
+        if most >= 0:  # no logarithm of a chance is above 0
+            return None
+        best = None
         for other in others:
             score = self._fit(other, before, after)
             if score > most:
