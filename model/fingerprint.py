@@ -181,7 +181,7 @@ def verify(folder: Path, network: Path = NETWORK, code: Path = CODE) -> Manifest
     found = architecture_hash(sources, manifest.config, tensors)
     if differences or found != manifest.architecture:
         same = any(manifest.code.get(name) == sources[name] for name in sources if name.startswith("network/"))
-        other = "" if same else " It belongs to another network's folder: name that with --network DIR."
+        other = "" if same else " They are two networks': name both of one, --network DIR and --checkpoint DIR."
         what = "; ".join(differences) or "the config or the hash in the manifest was changed"
         raise ArchitectureMismatch(
             f"The architecture hash of code and weights is {found}, the manifest of {folder} records "

@@ -106,6 +106,12 @@ def goes_to_the_queue_and_back(
     what = ("--network", str(network), "--checkpoint", str(checkpoint))
     built = push(place.build_model, number, place.registry, repository, *what).built
     assert built["bleu"]["dev"] > 50
+    reference = f"{place.registry}/{repository}:{number}"
+    again = place.build_model("verify", reference, "--rebuild", *what, "--json")
+    assert again.exit_code == 0, again.stdout
+    assert again.object["rebuilt"] is True
+    mixed = place.build_model("verify", reference, "--rebuild", *what[:2], "--json")
+    assert "name both of one, --network DIR and --checkpoint DIR" in mixed.object["message"]
     ran = place.deploy(number, repository=repository)
     assert ran.exit_code == 0, ran.stdout + ran.stderr
     (answer,) = place.ask(text)
