@@ -17,22 +17,38 @@ from build_model.engine import Engine, EngineFailed, EngineUnavailable
 
 START_SECONDS = 60
 _ENTER = Path(__file__).with_name("enter.sh")
-_PODMAN = ("podman", "crun", "netavark", "aardvark-dns", "iptables", "nftables", "ca-certificates")
+_PODMAN = ("podman", "crun", "netavark", "aardvark-dns", "iptables", "nftables", "passt", "uidmap", "ca-certificates")
 _DOCKER = ("docker.io", "iptables", "ca-certificates")
 
 
+# A user as `useradd` makes one, with a range of numbers, and a device that everybody may use on other machines.
+_AS_USER = """
+folder=$1
+shift
+id dragoman > /dev/null 2>&1 || useradd --create-home --uid 1500 dragoman
+mkdir -p /run/user/1500 /dev/net
+chown dragoman /run/user/1500 "$folder"
+mount -t tmpfs tmpfs /dev/net
+mknod -m 666 /dev/net/tun c 10 200
+cd /home/dragoman
+exec setpriv --reuid dragoman --regid dragoman --init-groups env HOME=/home/dragoman XDG_RUNTIME_DIR=/run/user/1500 "$@"
+"""
+
+
 @contextmanager
-def podman(folder: Path, registry: str) -> Iterator[Engine]:
+def podman(folder: Path, registry: str, *, rootless: bool = False) -> Iterator[Engine]:
     """Debian 13's podman behind its Docker-compatible socket. ``registry`` is reached by plain HTTP, which it has to
     be told even of loopback."""
-    root = _root("podman", *_PODMAN)
+    root = _root("podman-5", *_PODMAN)
     registries = folder / "registries.conf"
     registries.write_text(f'[[registry]]\nlocation = "{registry}"\ninsecure = true\n')
     settings = folder / "containers.conf"
     settings.write_text('[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n')
     named = {"CONTAINERS_CONF": str(settings), "CONTAINERS_REGISTRIES_CONF": str(registries)}
-    serve = ("podman", "--root", f"{folder}/data", "--runroot", "/run/containers", "system", "service", "--time=0")
-    with _served(root, folder, (*serve, f"unix://{folder}/engine.sock"), named) as engine:
+    runs = "/run/user/1500/containers" if rootless else "/run/containers"
+    serve = ("podman", "--root", f"{folder}/data", "--runroot", runs, "system", "service", "--time=0")
+    user = ("sh", "-euc", _AS_USER, "sh", str(folder)) if rootless else ()
+    with _served(root, folder, (*user, *serve, f"unix://{folder}/engine.sock"), named) as engine:
         yield engine
 
 

@@ -1,4 +1,4 @@
-"""What holds on this machine's engine holds on others: podman's socket, and Docker with containerd's store."""
+"""What holds on this machine's engine holds on others: podman's sockets, and Docker with containerd's store."""
 
 import uuid
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ from images import BuildModel, Urls, Version
 from patience import until
 
 from build_model.engine import Engine
+from build_model.operation.prune import is_in_registry
 from build_model.operation.rpc import Broker, Parcel
 
 from .engines import containerd, podman
@@ -18,10 +19,14 @@ from .places import SENTENCE, Place
 pytestmark = pytest.mark.long
 
 
-@pytest.fixture(params=["podman", "containerd"])
+@pytest.fixture(params=["podman", "rootless podman", "containerd"])
 def other(request: pytest.FixtureRequest, tmp_path: Path, registry: str) -> Iterator[Engine]:
     """Another engine, with nothing in it."""
-    kinds = {"podman": podman(tmp_path, registry), "containerd": containerd(tmp_path, "dragoman-c", "10.213.89.1/24")}
+    kinds = {
+        "podman": podman(tmp_path, registry),
+        "rootless podman": podman(tmp_path, registry, rootless=True),
+        "containerd": containerd(tmp_path, "dragoman-c", "10.213.89.1/24"),
+    }
     with kinds[request.param] as engine:
         yield engine
 
@@ -62,4 +67,17 @@ def test_versions_are_tried_deployed_and_rolled_back_and_a_replica_comes_back(
     assert refused.error == "not-utf8"
     assert there.ask(SENTENCE)[0].text
     until(lambda: restarts() == 1, "the replica that met erroneous input comes back")
-    assert len(other.images("dragoman.artifact")) == 2
+    images = other.images("dragoman.artifact")
+    assert [is_in_registry(one) for one in images] == [True, True]
+
+
+def test_an_image_that_no_registry_has_is_whole_and_known_as_that(there: Place, other: Engine) -> None:
+    where = ("--registry", there.registry, "--repository", there.repository)
+    built = there.build_model("--version", "0.1.0", *where, "--json")
+    assert built.exit_code == 0, built.stdout
+    assert sum(layer["bytes"] for layer in built.object["layers"]) > 10**8
+    container = other.client.containers.create(built.object["image"])
+    assert container.attrs["Config"]["Healthcheck"]["Test"] == ["CMD", "python3", "-m", "service", "health"]
+    (image,) = other.images("dragoman.artifact")
+    assert other.gives_digests_to_all()
+    assert not is_in_registry(image)

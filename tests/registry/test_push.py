@@ -46,7 +46,7 @@ def registry(node: RegistryNode) -> Registry:
     there = runtime.decide(BASE, recipe)
     layer = oci.layer({"usr/lib/torch": bytes(1_000_000)})
     attributes = {"Config": {"Cmd": ["python3"]}, "RootFS": {"Layers": [layer.diff_id]}}
-    config = oci.document(runtime.config_of(there, attributes), oci.CONFIG)
+    config = oci.document(runtime.config_of(there, recipe, attributes), oci.CONFIG)
     for blob in (layer.blob, config):
         registry.blobs(runtime.REPOSITORY).put(blob)
     manifest = oci.manifest(config, [layer.blob.descriptor], {})

@@ -48,6 +48,14 @@ def test_what_no_registry_has_stays() -> None:
     assert kept([image("2.0.0"), image("1.0.0", "", pushed=False)], [], 1)["1.0.0"] == "no registry has it"
 
 
+def test_where_every_image_has_a_digest_the_registry_is_asked() -> None:
+    found = fates(VERSIONS, [], REPOSITORY, 3, pushed=lambda one: "1.0.0" not in one.id)
+    assert {one.version: one.kept for one in found if not one.kept or "registry" in one.kept} == {
+        "1.2.0": "",
+        "1.0.0": "no registry has it",
+    }
+
+
 def test_other_repositories_are_left_alone() -> None:
     other = replace(VERSIONS[0], tags=("r:5000/dragoman/deu-eng:1.0.0",), digests=("r:5000/dragoman/deu-eng@sha256:1",))
     assert fates([other], [], REPOSITORY, 1) == []

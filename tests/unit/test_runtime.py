@@ -78,12 +78,28 @@ def test_its_config_says_how_it_runs_and_nothing_of_the_engine_that_built_it(roo
         "DockerVersion": "20",
     }
     other = {**one, "Config": {**held, "Hostname": "other"}, "Created": "2027-01-01", "Id": "sha256:x"}
-    config = runtime.config_of(decided(root), one)
-    assert config == runtime.config_of(decided(root), other)
+    unasked = Recipe("FROM scratch\n", "sha256:r")
+    config = runtime.config_of(decided(root), unasked, one)
+    assert config == runtime.config_of(decided(root), unasked, other)
     assert config["config"] == {"User": "10001:10001", "Env": ["A=1"], "Cmd": ["x"], "Labels": decided(root).labels}
     assert config["rootfs"]["diff_ids"] == ["sha256:a", "sha256:b"]
     assert len(config["history"]) == 2
     assert runtime.of_labels(config["config"]["Labels"]) == decided(root)
+
+
+def test_how_it_is_asked_for_its_health_is_the_recipes_where_the_engine_says_nothing(root: Path) -> None:
+    told = {
+        "Test": ["CMD", "python3", "-m", "service", "health"],
+        "Interval": 10_000_000_000,
+        "Timeout": 5_000_000_000,
+        "StartPeriod": 60_000_000_000,
+        "Retries": 3,
+    }
+    silent_engine = {"Config": {"Cmd": ["x"]}, "RootFS": {"Layers": ["sha256:a"]}}
+    docker = {**silent_engine, "Config": {"Cmd": ["x"], "Healthcheck": told}}
+    recipe = Recipe.read(root)
+    assert runtime.config_of(decided(root), recipe, silent_engine) == runtime.config_of(decided(root), recipe, docker)
+    assert runtime.config_of(decided(root), recipe, docker)["config"]["Healthcheck"] == told
 
 
 def test_wheels_that_pip_cannot_fetch_are_one_clear_error(

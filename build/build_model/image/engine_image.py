@@ -22,7 +22,7 @@ from build_model.image.context import Content, pack
 from build_model.image.oci import Blob, Descriptor, Layer
 from build_model.image.plan import Composed
 from build_model.image.push import Part
-from build_model.image.runtime import Runtime, config_of
+from build_model.image.runtime import Recipe, Runtime, config_of
 from build_model.report import Progress
 
 RUNTIME_LEVEL = 6
@@ -46,11 +46,11 @@ class ComposedRuntime:
 
 
 def composed_runtime(
-    engine: Engine, image_id: str, runtime: Runtime, folder: Path, progress: Progress
+    engine: Engine, image_id: str, runtime: Runtime, recipe: Recipe, folder: Path, progress: Progress
 ) -> ComposedRuntime:
     """The engine's runtime image, its layers compressed into ``folder``."""
     unpacked = save(engine, image_id, folder, progress)
-    config = oci.document(config_of(runtime, engine.attributes(image_id)), oci.CONFIG)
+    config = oci.document(config_of(runtime, recipe, engine.attributes(image_id)), oci.CONFIG)
     layers = []
     with progress.counted("Compressing its layers", len(unpacked)) as step:
         for number, one in enumerate(unpacked):

@@ -209,7 +209,7 @@ def _made_in_engine(
     engine = connect()
     runtime_id = local_runtime(planned, engine, root, order, progress)
     attributes = engine.attributes(runtime_id)
-    composed = planned.compose(runtime.config_of(planned.runtime, attributes), ())
+    composed = planned.compose(runtime.config_of(planned.runtime, Recipe.read(root), attributes), ())
     progress.line(f"Loading {planned.references[0]} on {planned.runtime.reference}")
     with tempfile.TemporaryDirectory(prefix="dragoman-layers-") as scratch:
         image_id = engine_image.load(engine, runtime_id, composed, Path(scratch), progress)
@@ -249,7 +249,7 @@ def share_runtime(planned: Plan, registry: Registry, root: Path, connect: Connec
     image = engine.image(planned.runtime.reference)
     image_id = image.id if image else _built_runtime(planned, recipe, engine, root, progress)
     with tempfile.TemporaryDirectory(prefix="dragoman-layers-") as folder:
-        composed = engine_image.composed_runtime(engine, image_id, planned.runtime, Path(folder), progress)
+        composed = engine_image.composed_runtime(engine, image_id, planned.runtime, recipe, Path(folder), progress)
         upload(registry, there.repository, composed.parts, progress)
         stored = _tagged_runtime(registry, there, recipe.digest, composed.manifest)
         layers = [oci.pieces(part.content.content) for part in composed.parts[:-1] if part.content]
@@ -379,9 +379,11 @@ def inspect_local(engine: Engine, reference: Reference) -> Inspection:
 
 
 def _sizes(engine: Engine, image: str) -> tuple[tuple[str, int], ...]:
-    """(what it holds, bytes on disk) of each layer of an engine's image."""
-    steps, sizes = zip(*engine.layer_sizes(image), strict=True)
-    return tuple(zip(layer_names(steps), sizes, strict=True))
+    """(what it holds, bytes on disk) of each layer of an engine's image; all in one where the engine can't tell."""
+    layers = engine.layer_sizes(image)
+    names = layer_names([step for step, _ in layers])
+    sizes = tuple(zip(names, (size for _, size in layers), strict=True))
+    return sizes or (("all layers", int(engine.attributes(image)["Size"])),)
 
 
 def _content(labels: Mapping[str, str]) -> versions.Content:

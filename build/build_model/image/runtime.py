@@ -6,6 +6,8 @@ The engine builds it, once; the registry then has it for everybody, whatever eng
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -110,9 +112,27 @@ def of_labels(labels: Mapping[str, str]) -> Runtime:
     return Runtime(labels[BASE_NAME], labels[BASE_DIGEST], labels[RECIPE], labels[KEY])
 
 
-def config_of(runtime: Runtime, attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """The config of a runtime image of an engine (its ``attributes``), the same for every engine that built it."""
-    held = attributes["Config"]
+def healthcheck(stage: str) -> dict[str, Any] | None:
+    """How a container of ``stage`` is asked for its health, as an engine's config has that; None where it isn't."""
+    found = re.search(r"^HEALTHCHECK (?P<options>.*) CMD (?P<command>\[.*\])$", stage, re.MULTILINE)
+    if found is None:
+        return None
+    options = dict(re.findall(r"--([a-z-]+)=(\d+)s?", found["options"]))
+    times = {"Interval": "interval", "Timeout": "timeout", "StartPeriod": "start-period"}
+    return {
+        "Test": ["CMD", *json.loads(found["command"])],
+        **{name: int(options[option]) * 10**9 for name, option in times.items()},
+        "Retries": int(options["retries"]),
+    }
+
+
+def config_of(runtime: Runtime, recipe: Recipe, attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """The config of a runtime image of an engine (its ``attributes``), the same for every engine that built it.
+
+    podman says nothing of how an image is asked for its health, and forgets it of one that it pulled: the recipe knows.
+    """
+    held = dict(attributes["Config"])
+    held["Healthcheck"] = held.get("Healthcheck") or healthcheck(recipe.stage)
     diff_ids = list(attributes["RootFS"]["Layers"])
     history = [{"created_by": f"build-model: runtime {runtime.key[:12]}"} for _ in diff_ids]
     return {

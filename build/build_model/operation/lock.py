@@ -12,7 +12,8 @@ from build_model.operation.labels import DEPLOYMENT, ROLE
 from model.errors import DragomanError
 
 WHO, WHEN, WHAT = "dragoman.lock.who", "dragoman.lock.when", "dragoman.lock.what"
-WAIT = ("python3", "-c", "import signal; signal.pause()")
+WAIT = ("python3", "-c", "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit()); signal.pause()")
+"""Ends when it is asked to: podman asks before it removes a container, and waits 10 s for one that doesn't heed it."""
 
 
 class DeployLocked(DragomanError):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from build_model.container import Container
 from build_model.engine import Engine, Image
+from build_model.image.reference import Reference
+from build_model.image.registry import Registry
 from build_model.image.version import Version
 from build_model.operation.labels import PREVIOUS, REFERENCE
+from model.errors import DragomanError
 
 VERSION_LABEL = "org.opencontainers.image.version"
 IMAGES = "dragoman.artifact"
@@ -29,7 +32,30 @@ class Fate:
         return {"image": self.image.id, "version": self.version, "names": list(_names(self.image)), "kept": self.kept}
 
 
-def fates(images: Sequence[Image], containers: Iterable[Container], repository: str, keep: int) -> list[Fate]:
+def has_digest(image: Image) -> bool:
+    """Whether ``image`` was pulled or pushed, where an engine gives digests to no other."""
+    return bool(image.digests)
+
+
+def is_in_registry(image: Image) -> bool:
+    """Whether a registry that ``image`` is named after says that it has it; one that can't be asked doesn't."""
+    for name in image.digests:
+        reference = Reference.parse(name)
+        try:
+            if reference.registry and Registry(reference.registry).find(reference):
+                return True
+        except DragomanError:
+            continue
+    return False
+
+
+def fates(
+    images: Sequence[Image],
+    containers: Iterable[Container],
+    repository: str,
+    keep: int,
+    pushed: Callable[[Image], bool] = has_digest,
+) -> list[Fate]:
     """What becomes of ``images`` of ``repository`` (in whatever registry, below whatever prefix), newest first.
 
     The ``keep`` newest versions stay, and whatever a container needs: what it is of, what its deploy was of, and what
@@ -51,16 +77,17 @@ def fates(images: Sequence[Image], containers: Iterable[Container], repository: 
             "runs": names & running,
             "a rollback leads to it": names & rollback,
             f"one of the {keep} newest": version in newest,
-            "no registry has it": not image.digests,
         }
-        found.append(Fate(image, str(version), next((reason for reason, holds in reasons.items() if holds), "")))
+        kept = next((reason for reason, holds in reasons.items() if holds), "")
+        found.append(Fate(image, str(version), kept or ("" if pushed(image) else "no registry has it")))
     return found
 
 
 def prune(engine: Engine, repository: str, keep: int, *, dry_run: bool = False) -> list[Fate]:
     """Remove what may go from ``engine``; what became of each image."""
     images = engine.images(IMAGES)
-    found = fates(images, engine.containers({}), repository, keep)
+    pushed = is_in_registry if engine.gives_digests_to_all() else has_digest
+    found = fates(images, engine.containers({}), repository, keep, pushed)
     for fate in found:
         if not fate.kept and not dry_run:
             for name in _names(fate.image):
