@@ -69,6 +69,12 @@ def bridge_gateway() -> str:
     gateways = [ipaddress.ip_address(each["Gateway"].partition("/")[0]) for each in configs if each.get("Gateway")]
     subnet = next((each for each in subnets if each.version == 4), None)
     if gateway := next((each for each in gateways if each.version == 4), None):
+        if engine_is_podman() and not is_here(str(gateway)):
+            raise LocalError(
+                f"podman's containers would look for this machine at {gateway}, an address that it has only while a "
+                "container of root's runs: set AMQP_URL and CONTAINER_AMQP_URL to a broker that containers reach, or "
+                "DOCKER_HOST to a Docker engine"
+            )
         return str(gateway)
     address = interface_address((network["Options"] or {}).get("com.docker.network.bridge.name", "docker0"))
     if address and (subnet is None or ipaddress.ip_address(address) in subnet):
@@ -79,6 +85,21 @@ def bridge_gateway() -> str:
             "without `--bridge none`, or set AMQP_URL and CONTAINER_AMQP_URL to a broker that containers reach"
         )
     return str(next(subnet.hosts()))
+
+
+def engine_is_podman() -> bool:
+    """Whether podman answers as the engine."""
+    return "podman" in docker("version", "--format", "{{json .Server.Components}}").lower()
+
+
+def is_here(address: str) -> bool:
+    """Whether an IPv4 address is this machine's."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as asked:
+        try:
+            asked.bind((address, 0))
+        except OSError:
+            return False
+    return True
 
 
 def interface_address(name: str) -> str | None:

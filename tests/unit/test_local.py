@@ -138,6 +138,15 @@ def test_a_bridge_without_a_gateway_has_its_own_address_or_the_first_of_its_subn
     assert bridge_gateway() == gateway
 
 
+def test_podman_whose_bridge_is_not_there_yet_is_refused_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What podman 5.4 says; no machine has an address of 192.0.2.0/24 (RFC 5737)."""
+    network = {"IPAM": {"Config": [{"Subnet": "192.0.2.0/24", "Gateway": "192.0.2.1"}]}, "Options": {}}
+    said = {"network": json.dumps(network), "version": '[{"Name":"Podman Engine","Version":"5.4.2"}]'}
+    monkeypatch.setattr(engine, "docker", lambda command, *_: said[command])
+    with pytest.raises(LocalError, match=r"192\.0\.2\.1.* set AMQP_URL and CONTAINER_AMQP_URL"):
+        bridge_gateway()
+
+
 @pytest.mark.parametrize("configs", [None, [], [SIX]])
 def test_an_engine_without_a_bridge_is_refused_with_what_to_do(
     monkeypatch: pytest.MonkeyPatch, configs: list[Any] | None
