@@ -21,6 +21,7 @@ _PODMAN = ("podman", "crun", "netavark", "aardvark-dns", "iptables", "nftables",
 _DOCKER = ("docker.io", "iptables", "ca-certificates")
 
 
+# Not exec: who becomes another user no longer ends with `unshare`, and process 1 has to.
 # A user as `useradd` makes one, with a range of numbers, and a device that everybody may use on other machines.
 _AS_USER = """
 folder=$1
@@ -31,7 +32,8 @@ chown dragoman /run/user/1500 "$folder"
 mount -t tmpfs tmpfs /dev/net
 mknod -m 666 /dev/net/tun c 10 200
 cd /home/dragoman
-exec setpriv --reuid dragoman --regid dragoman --init-groups env HOME=/home/dragoman XDG_RUNTIME_DIR=/run/user/1500 "$@"
+setpriv --reuid dragoman --regid dragoman --init-groups env HOME=/home/dragoman XDG_RUNTIME_DIR=/run/user/1500 "$@"
+exit $?
 """
 
 
