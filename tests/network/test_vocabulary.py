@@ -143,6 +143,13 @@ def test_a_damaged_vocabulary_is_named(tmp_path: Path, damage) -> None:
 
 
 def test_loading_the_released_vocabulary_takes_milliseconds() -> None:
-    started = time.process_time()
-    Lang.from_json((RELEASED / "fra-eng.lang.json").read_text(encoding="utf-8"))
-    assert time.process_time() - started < 0.25  # 15 ms on the slowest machine seen; a rebuild would take seconds
+    text = (RELEASED / "fra-eng.lang.json").read_text(encoding="utf-8")
+
+    def seconds() -> float:
+        started = time.thread_time()
+        Lang.from_json(text)
+        return time.thread_time() - started
+
+    # 15 ms on the slowest machine seen, where no garbage of other tests is collected meanwhile; a rebuild would take
+    # seconds each time.
+    assert min(seconds() for _ in range(3)) < 0.25

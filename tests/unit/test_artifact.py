@@ -84,7 +84,7 @@ def test_a_checkpoint_of_another_network_is_refused_without_its_folder(
     (tmp_path / "network").mkdir()
     (tmp_path / "network" / "__init__.py").write_bytes(b"MODEL = None\n")
     checkpoint = make_checkpoint(network=tmp_path / "network")
-    with pytest.raises(ArchitectureMismatch, match="name that with --network DIR"):
+    with pytest.raises(ArchitectureMismatch, match="name both of one, --network DIR and --checkpoint DIR"):
         artifact.write(checkpoint, Version(1, 0, 0), tmp_path / "a")
 
 
