@@ -13,6 +13,7 @@ that was answered.
 import json
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -60,18 +61,24 @@ def _said(translation: Any) -> dict[str, Any]:
 
 
 def _explanations(given: list[str], sources: list[str]) -> list[dict[str, Any]]:
-    """Which part of each source each part of its translation comes from; none where the version can't say."""
+    """Which part of each source each part of its translation comes from, of those that the vocabulary can read; none
+    where the version can't say."""
+    found = []
     try:
         from model.checkpoint import load_checkpoint  # noqa: PLC0415
+        from model.contract import Unreadable  # noqa: PLC0415
         from model.search import ids_of  # noqa: PLC0415
         from model.search import search as find  # noqa: PLC0415
 
         checkpoint = load_checkpoint(*map(Path, given))
         ids = ids_of(*checkpoint.vocabularies, pads=checkpoint.model.pads)
         search = find(checkpoint.network, ids)
-        return [_explained(checkpoint, search, ids, source) for source in sources]
+        for source in sources:
+            with suppress(Unreadable):
+                found.append(_explained(checkpoint, search, ids, source))
     except (ImportError, AttributeError, TypeError):
         return []
+    return found
 
 
 def _explained(checkpoint: Any, search: Any, ids: Any, text: str) -> dict[str, Any]:

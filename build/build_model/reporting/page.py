@@ -223,7 +223,9 @@ def _explained(subjects: Sequence[Subject], answers: Sequence[Answers]) -> str:
     ]
     for subject, said in zip(subjects, answers, strict=True):
         if not said.explained:
-            parts.append(f'<p class="dim">{escape(subject.name)}: its version of the code can\'t be asked.</p>')
+            parts.append(
+                f"<p class=\"dim\">{escape(subject.name)}: its code can't be asked, or it can't read them.</p>"
+            )
         for one in said.explained:
             title = f"{subject.name}: {one.text}"
             parts.append(
