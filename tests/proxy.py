@@ -24,6 +24,7 @@ class Connection:
     far: asyncio.StreamWriter
     greeting: bytes = b""
     dropping: bool = False
+    muted: bool = False
     breaking: bool = False
 
     def matches(self, said: bytes) -> bool:
@@ -80,6 +81,15 @@ class Proxy:
                 connection.dropping |= connection.matches(said)
 
         self._do(drop)
+
+    def mute(self, said: bytes) -> None:
+        """Drops what clients that said ``said`` say from now on; what is said to them goes on."""
+
+        def mute() -> None:
+            for connection in self._connections:
+                connection.muted |= connection.matches(said)
+
+        self._do(mute)
 
     def pass_on(self) -> None:
         """Hands on what new connections say."""
@@ -146,7 +156,7 @@ class Proxy:
             if upstream and len(connection.greeting) < GREETING_BYTES:
                 connection.greeting += data
             await self._wait(len(data))
-            if connection.dropping:
+            if connection.dropping or (upstream and connection.muted):
                 continue
             if upstream and connection.breaking:
                 target.write(data[:-3])  # a frame ends with a byte of its own after its payload

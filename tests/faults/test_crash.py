@@ -5,13 +5,12 @@ from typing import Any
 
 import pytest
 from broker.node import BrokerNode
-from patience import until
 from proxy import Proxy
 
 from .client import Client
 from .conftest import Start
 from .rows import case, fault
-from .texts import SENTENCE, longest, paragraphs, sentences
+from .texts import SENTENCE, paragraphs, sentences
 
 PREFETCH = 64
 SIGKILL_EXIT = 137
@@ -40,10 +39,8 @@ def test_what_was_confirmed_and_not_acked_is_answered_twice_with_the_same_bytes(
 ) -> None:
     replica = start(supervised=True, AMQP_URL=damaged_url).ready()
     client.ask(SENTENCE)
-    sent = [client.send(text) for text in (longest(), *sentences(31))]
-    until(lambda: client.depth() == 0, "all of them in the replica's hands")
-    assert not client.replies.keys() & set(sent)
-    proxy.drop(b" requests")  # the connection that acks; replies go out and are confirmed on the other
+    proxy.mute(b" requests")  # the connection that acks; replies go out and are confirmed on the other
+    sent = [client.send(text) for text in sentences(32)]
     client.wait_answered()
     replica.kill()
     proxy.pass_on()
