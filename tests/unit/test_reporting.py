@@ -18,7 +18,7 @@ from build_model.reporting.comparison import Set, compare
 from build_model.reporting.drawing import Curve, bars, curves, heat
 from build_model.reporting.making import LanguagesDiffer, SetTwice, make
 from build_model.reporting.page import page, summary
-from build_model.reporting.subject import Answer, Answers, Explained, ModelSilent, Subject, of_folder
+from build_model.reporting.subject import Answer, Answers, Explained, MetricsUnreadable, ModelSilent, Subject, of_folder
 from build_model.training.corpus import Example
 from build_model.training.evaluation import score
 
@@ -100,6 +100,16 @@ def test_a_clear_difference_is_no_chance_and_none_is_said_of_equal_answers() -> 
     assert "can't be told apart" in summary(("A", "B"), equal)
 
 
+def test_only_the_measure_in_which_chance_would_hardly_make_the_difference_is_said_to_be_better() -> None:
+    clear = judged(POOR, GOOD)
+    told = summary(("A", "B"), replace(clear, chance=(0.154, 0.046)))
+    assert "B is better by" in told
+    assert "chrF; chance would hardly" in told
+    assert "In BLEU they can't be told apart" in told
+    assert "can't be told apart" in summary(("A", "B"), replace(clear, chance=(0.2, 0.2)))
+    assert "In chrF they can't be told apart" in summary(("A", "B"), replace(clear, chance=(0.001, 0.2)))
+
+
 def test_the_same_answers_give_the_same_chance_again() -> None:
     mixed = [*POOR[:3], *GOOD[3:]]
     assert judged(mixed, GOOD).chance == judged(mixed, GOOD).chance
@@ -109,8 +119,10 @@ def test_the_sentences_shown_are_those_that_differ_most_and_those_that_mislead()
     found = judged(POOR, GOOD)
     assert not found.lost
     assert [pair.gain for pair in found.gained] == sorted((pair.gain for pair in found.gained), reverse=True)
-    assert all(pair.answers[-1].score == 0.8 and pair.chrf[-1] < 30 for pair in judged(POOR).misleading)
-    assert judged(POOR).misleading
+    assert all(pair.answers[-1].score == 0.8 and pair.chrf[-1] < 30 for pair in judged(POOR).misleading(0))
+    assert judged(POOR).misleading(0)
+    assert [pair.chrf[0] for pair in found.worst(0)] == sorted(pair.chrf[0] for pair in found.pairs)[:12]
+    assert [pair.chrf[1] for pair in found.worst(1)] == sorted(pair.chrf[1] for pair in found.pairs)[:12]
 
 
 # The page
@@ -164,6 +176,13 @@ def test_the_numbers_on_the_page_are_those_that_were_judged(subject: Subject) ->
         assert f'<td class="n">{worth.bleu:.1f}</td><td class="n">{worth.chrf:.1f}</td>' in text
 
 
+def test_the_worst_sentences_of_each_of_two_models_are_shown(subject: Subject) -> None:
+    text = written([subject, replace(subject, name="other")], POOR, GOOD)
+    assert "A, everyday: furthest from every reference" in text
+    assert "B, everyday: furthest from every reference" in text
+    assert "A, everyday: bad, and sure of it" in text
+
+
 def test_without_a_test_set_the_page_says_so_and_shows_what_the_checkpoint_records(subject: Subject) -> None:
     made = make([subject], [], swap=False, progress=silent())
     assert "No test set was given" in made.page
@@ -176,9 +195,13 @@ def test_a_browser_shows_the_page_without_a_complaint(subject: Subject, tmp_path
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if browser is None:
         pytest.skip("no Chromium here: apt-get install chromium")
-    file = tmp_path / "report.html"
-    file.write_text(written([subject, replace(subject, name="other")], POOR, GOOD), encoding="utf-8")
-    told = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", f"--window-size={width},900"]
+    inner, file = tmp_path / "report.html", tmp_path / "frame.html"
+    # A window is laid out at 500 pixels at least, a frame in it at any width.
+    frame = f'<body style="margin:0"><iframe src="report.html" style="border:0;width:{width}px;height:900px"></iframe>'
+    file.write_text(frame, encoding="utf-8")
+    inner.write_text(written([subject, replace(subject, name="other")], POOR, GOOD), encoding="utf-8")
+    told = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"]
+    told += [f"--window-size={max(width, 500)},900"]
     told += [f"--user-data-dir={tmp_path / 'profile'}", f"--screenshot={tmp_path / 'page.png'}"]
     ran = subprocess.run([browser, *told, file.as_uri()], capture_output=True, text=True, timeout=90, check=True)
     assert "CONSOLE" not in ran.stderr  # what the policy refuses, or what can't be read, is said there
@@ -196,6 +219,14 @@ def test_drawings_show_each_value() -> None:
 
 
 # The models
+
+
+@pytest.mark.parametrize("content", ["", "not json", "[]", '{"losses": [3.5]}', '{"dev": [{"step": 5}]}', '{"dev": 1}'])
+def test_metrics_that_training_did_not_write_are_refused_with_what_to_do(tmp_path: Path, content: str) -> None:
+    folder = write_checkpoint(tmp_path / "first")
+    (folder / "metrics.json").write_text(content, encoding="utf-8")
+    with pytest.raises(MetricsUnreadable, match=r"metrics\.json isn't what .* Move it away"):
+        of_folder(folder)
 
 
 def test_models_of_other_languages_are_not_set_beside_each_other(subject: Subject) -> None:

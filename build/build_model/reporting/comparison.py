@@ -82,17 +82,15 @@ class Set:
         """Where the first is."""
         return self._furthest(lambda pair: pair.gain, lambda pair: pair.gain < 0)
 
-    @property
-    def worst(self) -> tuple[Pair, ...]:
-        """What the last model answered worst."""
-        return self._furthest(lambda pair: pair.chrf[-1], lambda _: True)
+    def worst(self, number: int) -> tuple[Pair, ...]:
+        """What a model answered worst."""
+        return self._furthest(lambda pair: pair.chrf[number], lambda _: True)
 
-    @property
-    def misleading(self) -> tuple[Pair, ...]:
+    def misleading(self, number: int) -> tuple[Pair, ...]:
         """What it answered badly and was surest of."""
         return self._furthest(
-            lambda pair: -(pair.answers[-1].score or 0.0),
-            lambda pair: pair.answers[-1].score is not None and pair.chrf[-1] < 30,
+            lambda pair: -(pair.answers[number].score or 0.0),
+            lambda pair: pair.answers[number].score is not None and pair.chrf[number] < 30,
         )
 
     def _furthest(self, key: Callable[[Pair], float], kept: Callable[[Pair], bool]) -> tuple[Pair, ...]:

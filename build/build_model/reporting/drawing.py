@@ -1,4 +1,4 @@
-"""Drawings in SVG that stand in a page: bars, curves, a heat map. Colours are the page's (``page.STYLE``).
+"""Drawings in SVG that stand in a page: bars, curves, a heat map. Colours are the page's (``style.STYLE``).
 
 Each has a title that a screen reader says, and its numbers stand in a table beside it or in a ``<title>`` of each mark.
 """

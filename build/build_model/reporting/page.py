@@ -34,7 +34,7 @@ def page(
     sections = [
         ("scores", "Scores", _scores(names, sets)),
         ("samples", "Side by side", _samples(subjects, sets) if len(subjects) == 2 else ""),
-        ("worst", "Worst sentences", _worst(subjects[-1], sets)),
+        ("worst", "Worst sentences", _worst(subjects, sets)),
         ("sources", "Where words come from", _explained(subjects, answers)),
         ("curves", "Training", _training(subjects)),
         ("sizes", "Sizes", _sizes(subjects)),
@@ -74,18 +74,22 @@ def _letter(number: int, names: Sequence[str]) -> str:
 
 
 def summary(names: Sequence[str], found: Set) -> str:
-    """What a set says of two models, in words."""
+    """What a set says of two models, in words: only a difference that chance would hardly make is called one."""
     before, after = found.worth
-    gain = after.chrf - before.chrf
-    if found.chance is not None and (abs(gain) < 0.05 or found.chance[1] > CERTAIN):
+    gains = (("chrF", after.chrf - before.chrf), ("BLEU", after.bleu - before.bleu))
+    p_of = dict(zip(("BLEU", "chrF"), found.chance or (0.0, 0.0), strict=True))
+    sure = [(measure, gain) for measure, gain in gains if abs(gain) >= 0.05 and p_of[measure] <= CERTAIN]
+    unsure = [measure for measure, _ in gains if measure not in dict(sure)]
+    if not sure:
         return (
-            f"On {found.name} the two can't be told apart ({before.chrf:.1f} and {after.chrf:.1f} chrF): chance may "
-            "have made the difference."
+            f"On {found.name} the two can't be told apart ({before.chrf:.1f} and {after.chrf:.1f} chrF, "
+            f"{before.bleu:.1f} and {after.bleu:.1f} BLEU): chance may have made the difference."
         )
-    better = names[1] if gain > 0 else names[0]
-    return (
-        f"On {found.name} {better} is better by {abs(gain):.1f} chrF and {abs(after.bleu - before.bleu):.1f} BLEU"
-        f"{'' if (after.bleu > before.bleu) == (gain > 0) else ' less'}; chance would hardly make that difference."
+    told = " and ".join(f"{names[int(gain > 0)]} is better by {abs(gain):.1f} {measure}" for measure, gain in sure)
+    if len(sure) == 2 and (sure[0][1] > 0) == (sure[1][1] > 0):
+        told = f"{names[int(sure[0][1] > 0)]} is better by " + " and ".join(f"{abs(g):.1f} {m}" for m, g in sure)
+    return f"On {found.name} {told}; chance would hardly make that difference." + "".join(
+        f" In {measure} they can't be told apart." for measure in unsure
     )
 
 
@@ -183,14 +187,19 @@ def _samples(subjects: Sequence[Subject], sets: Sequence[Set]) -> str:
     )
 
 
-def _worst(subject: Subject, sets: Sequence[Set]) -> str:
+def _worst(subjects: Sequence[Subject], sets: Sequence[Set]) -> str:
     parts = []
-    for one in sets:
-        for what, pairs in (("furthest from every reference", one.worst), ("bad, and sure of it", one.misleading)):
-            if pairs:
-                last = [Pair(pair.example, pair.answers[-1:], pair.chrf[-1:]) for pair in pairs]
-                parts.append(f"<h3>{escape(one.name)}: {what}</h3>{_said([subject], last)}")
-    return (f"<p>Of {escape(subject.name)}.</p>" if parts else "") + "".join(parts)
+    for number, subject in enumerate(subjects):
+        of = f"{'AB'[number]}, " if len(subjects) == 2 else ""
+        for one in sets:
+            for what, pairs in (
+                ("furthest from every reference", one.worst(number)),
+                ("bad, and sure of it", one.misleading(number)),
+            ):
+                if pairs:
+                    its = [Pair(pair.example, (pair.answers[number],), (pair.chrf[number],)) for pair in pairs]
+                    parts.append(f"<h3>{of}{escape(one.name)}: {what}</h3>{_said([subject], its)}")
+    return "".join(parts)
 
 
 def _said(subjects: Sequence[Subject], pairs: Sequence[Pair]) -> str:

@@ -48,6 +48,7 @@ svg .bleu{stroke:var(--m0)}
 svg .chrf{stroke:var(--m1)}
 @media(max-width:34rem){ol.said div,ol.said span.who{display:block}
 body{padding:1rem .8rem 3rem}
+svg.scaled text{font-size:16px}
 }
 @media print{body{max-width:none}
 h2{break-after:avoid}

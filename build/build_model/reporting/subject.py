@@ -32,6 +32,10 @@ class ModelSilent(DragomanError):
     """A model gave no answers."""
 
 
+class MetricsUnreadable(DragomanError):
+    """The metrics beside a checkpoint aren't what training writes."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """One translation. ``text`` is empty where there is an ``error``; ``score`` is the share of such replies that are
@@ -125,11 +129,17 @@ class Subject:
             if process.returncode or not out.is_file():
                 lines = said.read_text(encoding="utf-8", errors="replace").strip().splitlines()
                 raise ModelSilent(
-                    f"{self.name} gave no answers: {lines[-1] if lines else f'exit code {process.returncode}'}. "
+                    f"{self.name} gave no answers: {_last(lines) or f'exit code {process.returncode}'}. "
                     "A checkpoint folder is run by this clone's code (`--network` names another folder), an image by "
                     "its own."
                 )
             return _decoded(json.loads(out.read_text(encoding="utf-8")))
+
+
+def _last(lines: Sequence[str]) -> str:
+    """What a process died of: without the module of its error's class, nor the full stop that follows here."""
+    kind, colon, told = lines[-1].partition(": ") if lines else ("", "", "")
+    return f"{kind.rpartition('.')[2] if colon and ' ' not in kind else kind}{colon}{told}".rstrip(".")
 
 
 def of_folder(checkpoint: Path, network: Path = NETWORK, name: str = "") -> Subject:
@@ -142,8 +152,23 @@ def of_folder(checkpoint: Path, network: Path = NETWORK, name: str = "") -> Subj
         home=Path(model.__file__).resolve().parent.parent,
         checkpoint=checkpoint.resolve(),
         network=network.resolve(),
-        metrics=json.loads(metrics.read_text(encoding="utf-8")) if metrics.is_file() else {},
+        metrics=_metrics(metrics) if metrics.is_file() else {},
     )
+
+
+def _metrics(path: Path) -> dict[str, Any]:
+    """Losses as (step, loss) and dev scores by step, of a file that a training may have been stopped in."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return {
+            "losses": [(float(step), float(loss)) for step, loss in found.get("losses", ())],
+            "dev": [{name: float(one[name]) for name in ("step", "bleu", "chrf")} for one in found.get("dev", ())],
+        }
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        raise MetricsUnreadable(
+            f"{path} isn't what `build-model train` writes: losses as [step, loss] and dev scores as step, bleu and "
+            "chrf. Move it away for a report without curves."
+        ) from None
 
 
 @contextmanager
