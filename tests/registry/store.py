@@ -95,14 +95,14 @@ def ask(address: str, *arguments: str) -> Ran:
 
 
 class Tally:
-    """A proxy that counts the bytes that come from a registry. A context manager."""
+    """A proxy that counts the bytes that come from a registry, and those that are sent to it. A context manager."""
 
     def __init__(self, host: str) -> None:
         name, port = host.split(":")
         self._target = (name, int(port))
         self._server = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self._server.getsockname()[1]}"
-        self.received = 0
+        self.received = self.sent = 0
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -122,13 +122,13 @@ class Tally:
             threading.Thread(target=self._pass_on, args=(near, far, False), daemon=True).start()
             threading.Thread(target=self._pass_on, args=(far, near, True), daemon=True).start()
 
-    def _pass_on(self, source: socket.socket, target: socket.socket, counted: bool) -> None:
+    def _pass_on(self, source: socket.socket, target: socket.socket, from_registry: bool) -> None:
         with source, target:
             try:
                 while piece := source.recv(1 << 16):
-                    if counted:
-                        with self._lock:
-                            self.received += len(piece)
+                    with self._lock:
+                        self.received += len(piece) if from_registry else 0
+                        self.sent += 0 if from_registry else len(piece)
                     target.sendall(piece)
             except OSError:
                 return

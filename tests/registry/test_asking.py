@@ -236,3 +236,19 @@ def test_old_versions_go_but_none_with_a_name_or_that_a_deploy_or_a_rollback_may
     for gone in (pinned["1.4.0"], pinned["1.0.0"]):
         assert registry.find(replace(gone, tag="")) is None
         assert registry.find(fallback(gone)) is None
+
+
+def test_an_image_that_two_versions_name_goes_once_and_stays_where_one_of_them_does(
+    node: RegistryNode, registry: Registry, tmp_path: Path
+) -> None:
+    plant_versions(node, write_checkpoint(tmp_path / "one"), ["1.0.0", "1.1.0", "1.2.0"])
+    for number, again in (("1.0.0", "1.0.1"), ("1.1.0", "1.3.0")):
+        registry.put_manifest(named(registry, again), registry.manifest(named(registry, number)).blob)
+    record.leave(
+        node.address,
+        registry.resolve(named(registry, "1.2.0")),
+        {"name": "dragoman", "what": "deploy", "at": "2027", "outcome": "done"},
+    )
+    gone = [one.version.version.tag for one in removal.prune(node.address, named(registry, ""), 1) if not one.kept]
+    assert gone == ["1.0.1", "1.0.0"]
+    assert set(registry.names(REPOSITORY)) == {"1.3.0", "1.2.0", "1.1.0"}

@@ -12,6 +12,7 @@ from build_model.cli import (
     moving,
     network,
     operation,
+    prune,
     quarantine,
     render,
     report,
@@ -26,7 +27,7 @@ app = start.application()
 
 app.callback(invoke_without_command=True)(build.build)
 for each in (
-    *(build, doctor, asking, moving, trust, operation, translate, status, history),
+    *(build, doctor, asking, moving, trust, operation, translate, status, prune, history),
     *(training, report, adopt, network, config),
 ):
     app.add_typer(each.group)

@@ -14,6 +14,8 @@ from build_model.cli.options import (
     DEPLOYMENT,
     QUEUE,
     REPOSITORY,
+    Host,
+    Hosts,
     Json,
     Name,
     RegistryAddress,
@@ -47,17 +49,6 @@ def memory_size(text: str) -> str:
 Network = Annotated[
     str,
     typer.Option(metavar="NAME", envvar="DRAGOMAN_NETWORK", help="The Docker network of the containers, or host."),
-]
-Host = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="URL",
-        help="The Docker engine, unix:///PATH, tcp://HOST:PORT or ssh://USER@HOST. Repeated: all of them, or none.",
-        show_default="DOCKER_HOST's",
-    ),
-]
-Hosts = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="The Docker engines, one a line.", exists=True, dir_okay=False)
 ]
 EngineKind = Annotated[
     Orchestrator, typer.Option(help="What keeps the replicas running: Docker, or the swarm that the engine manages.")

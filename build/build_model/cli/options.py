@@ -115,6 +115,17 @@ Name = Annotated[
         callback=deployment_name,
     ),
 ]
+Host = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="URL",
+        help="The Docker engine, unix:///PATH, tcp://HOST:PORT or ssh://USER@HOST. Repeated: all of them, or none.",
+        show_default="DOCKER_HOST's",
+    ),
+]
+Hosts = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="The Docker engines, one a line.", exists=True, dir_okay=False)
+]
 
 
 class SystemRefused(DragomanError):

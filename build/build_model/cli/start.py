@@ -20,6 +20,7 @@ QUICK = {
     **dict.fromkeys(("list", "inspect", "diff", "compatible"), "asking"),
     **dict.fromkeys(("pull", "copy", "export", "import", "promote"), "moving"),
     "history": "history",
+    "prune": "prune",
 }
 """The commands that nobody should wait for, and the module that has each. The others come with all that there is."""
 

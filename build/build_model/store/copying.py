@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -140,10 +140,15 @@ def referrers(registry: Registry, where: Reference, found: Stored) -> Iterator[t
                 yield from referrers(registry, where, referrer)
 
 
-def filed_beside(registry: Registry, where: Reference, digest: str) -> Iterator[tuple[str, Stored]]:
-    """(tag, manifest) of what has tags of its own: cosign's ``sha256-….sig`` and the like, a version's twin."""
+def filed_beside(
+    registry: Registry, where: Reference, digest: str, tags: Sequence[str] | None = None
+) -> Iterator[tuple[str, Stored]]:
+    """(tag, manifest) of what has tags of its own: cosign's ``sha256-….sig`` and the like, a version's twin.
+
+    ``tags`` are all of the repository, where the caller knows them.
+    """
     begin, twin = f"{digest.replace(':', '-')}.", modelpack.tag(where.tag)
-    for tag in registry.tags(where.repository):
+    for tag in registry.tags(where.repository) if tags is None else tags:
         beside = tag.startswith(begin) or (tag == twin and where.tag)
         if beside and (filed := registry.find(replace(where, tag=tag, digest=""))):
             yield tag, filed

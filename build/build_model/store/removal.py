@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -68,25 +69,28 @@ def _digest(entry: Mapping[str, str], name: str) -> str:
 def prune(address: str, where: Reference, keep: int, *, dry_run: bool = False) -> list[Fate]:
     """Remove what may go from the registry at ``address``, with all that refers to it; what became of each version."""
     registry = Registry(address)
-    found = fates(listed(registry, where), record.every(registry, where), keep)
-    for fate in found:
-        if not fate.kept and not dry_run:
-            version = fate.version.version
-            remove(registry, replace(where, tag=version.tag, digest=version.digest))
+    with ThreadPoolExecutor(1) as beside:
+        records = beside.submit(record.every, Registry(address), where)
+        found = fates(listed(registry, where), records.result(), keep)
+    gone = {fate.version.version.digest: fate.version.version.tag for fate in found if not fate.kept}
+    if gone and not dry_run:
+        tags = registry.tags(where.repository)
+        images = [replace(where, tag=tag, digest=digest) for digest, tag in gone.items()]
+        registry.each(lambda there, image: remove(there, image, tags), images)
     return found
 
 
-def remove(registry: Registry, image: Reference) -> None:
+def remove(registry: Registry, image: Reference, tags: Sequence[str]) -> None:
     """Remove the manifest with the digest of ``image``, its tags, and what refers to it, and to that in turn.
 
-    The blobs go when the registry collects its garbage.
+    ``tags`` are all that the repository has. The blobs go when the registry collects its garbage.
     """
     referrers = registry.referrers(image)
-    filed = {one.digest for _, one in filed_beside(registry, image, image.digest)}
-    listing = registry.find(fallback(image))
+    filed = {one.digest for _, one in filed_beside(registry, image, image.digest, tags)}
+    listing = registry.find(fallback(image)) if fallback(image).tag in tags else None
     registry.delete(image)
     if listing:
         registry.delete(replace(image, digest=listing.digest))
     for digest in {one.digest for one in referrers} | filed:
         if registry.find(beside := replace(image, tag="", digest=digest)):
-            remove(registry, beside)
+            remove(registry, beside, tags)
