@@ -14,6 +14,7 @@ from build_model.engine import Engine
 from build_model.image import sbom
 from build_model.image.reference import Reference
 from build_model.image.registry import Registry
+from build_model.image.signature import PrivateKey
 from build_model.operation import lock
 from build_model.operation.rpc import Broker, Parcel
 from build_model.report import silent
@@ -203,7 +204,7 @@ def test_a_dry_run_says_what_would_be_built_and_warns_of_the_number(
 
 
 def test_versions_are_deployed_rolled_back_and_rolled_forward_with_every_request_answered(
-    place: Place, released: Version, second: Version, audit_log: Path
+    place: Place, released: Version, second: Version, audit_log: Path, tmp_path: Path
 ) -> None:
     first = place.deploy("1.0.0", "--replicas", "2")
     assert first.exit_code == 0, first.stdout + first.stderr
@@ -222,8 +223,13 @@ def test_versions_are_deployed_rolled_back_and_rolled_forward_with_every_request
     assert {answer.version for answer in answers} == {"1.0.0", "2.0.0"}
     assert place.ask(SENTENCE)[0].version == "2.0.0"
 
+    private, public = PrivateKey.generate(tmp_path / "ours")
+    required = ("rollback", "--observe", "1", "--require-signature", str(public))
     with asking(place) as answers:
-        back = place.command("rollback", "--observe", "1")
+        assert place.command(*required).object["error"] == "SignatureMissing"
+        assert place.versions() == ["2.0.0"]
+        assert place.build_model("sign", released.reference, "--key", str(private)).exit_code == 0
+        back = place.command(*required)
     assert back.exit_code == 0, back.stdout
     assert place.versions() == ["1.0.0"]
     assert {answer.version for answer in answers} == {"1.0.0", "2.0.0"}
@@ -233,8 +239,10 @@ def test_versions_are_deployed_rolled_back_and_rolled_forward_with_every_request
     assert place.versions() == ["2.0.0"]
 
     actions = [json.loads(line) for line in audit_log.read_text().splitlines()]
-    done = [one["what"] for one in actions if one.get("name") == place.name and one["what"] != "drain"]
-    assert done == ["deploy", "deploy", "rollback", "rollback"]
+    here = [one for one in actions if one.get("name") == place.name and one["what"] != "drain"]
+    refused = ("rollback", "SignatureMissing")
+    done = [("deploy", "done"), ("deploy", "done"), refused, ("rollback", "done"), ("rollback", "done")]
+    assert [(one["what"], one["outcome"].partition(":")[0]) for one in here] == done
     assert all(
         action["exit_code"] == 0 for action in actions if action["what"] == "drain" and action["name"] == place.name
     )

@@ -1,11 +1,13 @@
 """A swarm of one node rolls an update by itself, and rolls it back."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from images import Derive, Version
 
 from build_model.engine import Engine
+from build_model.image.signature import PrivateKey
 from build_model.report import silent
 
 from .engines import second_engine
@@ -32,10 +34,15 @@ def swarm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 
 def test_a_swarm_rolls_forward_and_back_and_takes_back_what_dies(
-    place: Place, released: Version, second: Version, swarm: Engine, engine: Engine, derive: Derive
+    place: Place, released: Version, second: Version, swarm: Engine, engine: Engine, derive: Derive, tmp_path: Path
 ) -> None:
+    private, public = PrivateKey.generate(tmp_path / "ours")
+    required = ("--require-signature", str(public))
     here = ("--engine", "swarm", "--host", swarm.host, "--observe", "5")
     where = (*here, "--network", "host", "--amqp-url", place.urls.client, "--replicas", "2")
+    assert place.deploy("1.0.0", *where, *required).object["error"] == "SignatureMissing"
+    assert swarm.client.services.list() == swarm.containers({}) == []
+    assert swarm.image(released.reference) is None  # nothing was pulled
     first = place.deploy("1.0.0", *where)
     assert first.exit_code == 0, first.stdout + first.stderr
     assert place.ask(SENTENCE)[0].version == "1.0.0"
@@ -47,8 +54,12 @@ def test_a_swarm_rolls_forward_and_back_and_takes_back_what_dies(
     assert forward.object["previous"] == first.object["reference"]
     assert {answer.version for answer in place.ask(*[SENTENCE] * 20)} == {"2.0.0"}
 
-    for version in ("1.0.0", "2.0.0", "1.0.0"):
-        back = place.command("rollback", *here)
+    refused = place.command("rollback", *here, *required)
+    assert refused.object["error"] == "SignatureMissing", refused.stdout
+    assert {answer.version for answer in place.ask(*[SENTENCE] * 20)} == {"2.0.0"}
+    assert place.build_model("sign", released.reference, "--key", str(private)).exit_code == 0
+    for version, signed in (("1.0.0", required), ("2.0.0", ()), ("1.0.0", required)):
+        back = place.command("rollback", *here, *signed)
         assert back.exit_code == 0, back.stdout + back.stderr
         assert {answer.version for answer in place.ask(*[SENTENCE] * 20)} == {version}
 

@@ -6,6 +6,7 @@ import io
 import json
 import tarfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,9 +17,10 @@ from typer import BadParameter
 from build_model.cli.build import checkpoint_folder
 from build_model.image import oci
 from build_model.image.blobs import BlobFalse
+from build_model.image.connection import RegistryUnreachable
 from build_model.image.push import TagExists
 from build_model.image.reference import Reference
-from build_model.image.registry import Registry
+from build_model.image.registry import ManifestFalse, Registry
 from build_model.report import silent
 from build_model.store import archive, checkout, copying
 from build_model.store.archive import ArchiveFalse, ArchiveForeign, TagMissing
@@ -107,6 +109,26 @@ def test_nothing_is_written_over_and_nothing_damaged_is_written(
     assert [path.name for path in tmp_path.iterdir() if "out" in path.name] == []
 
 
+def test_a_flipped_byte_anywhere_never_gives_another_checkpoint(
+    node: RegistryNode, registry: Registry, image: Reference, checkpoint: Path, tmp_path: Path
+) -> None:
+    """What isn't read may be damaged; of the rest nothing is written, or what went in."""
+    found = registry.manifest(image)
+    beside = [one for _, one in copying.referrers(registry, image, found)]
+    read = {found.digest, found.config.digest, found.layers[0].digest}
+    for number, digest in enumerate(
+        sorted({part.digest for one in (found, *beside) for part in (one, *one.layers)} | read)
+    ):
+        out = tmp_path / f"out-{number}"
+        node.damage(digest)
+        with suppress(BlobFalse, ManifestFalse, RegistryUnreachable, checkout.CheckpointFalse):
+            checkout.pull(registry, image, out, silent())
+            assert digest not in read
+            assert contents(out) == contents(checkpoint)
+        assert digest not in read or not out.exists()
+        node.damage(digest)
+
+
 def test_a_build_takes_the_checkpoint_of_an_image_by_its_reference(
     registry: Registry, image: Reference, checkpoint: Path
 ) -> None:
@@ -161,8 +183,31 @@ def test_a_copy_overwrites_no_version_and_gives_no_tag_to_what_is_damaged(
     assert there.resolve(named(there, "1.0.0")) == taken
     node.damage(registry.manifest(image).layers[0].digest)
     with pytest.raises(BlobFalse):
-        copying.Copy((registry, image), (there, named(there, "2.0.0")), silent()).run()
-    assert "2.0.0" not in there.names(REPOSITORY)
+        copying.Copy((registry, image), (there, named(there, "candidate")), silent()).run()
+    assert "candidate" not in there.names(REPOSITORY)
+
+
+def test_a_flipped_byte_in_anything_that_moves_is_refused_and_nothing_gets_its_tag(
+    node: RegistryNode, registry: Registry, image: Reference, other: RegistryNode, tmp_path: Path
+) -> None:
+    """Every manifest and blob of an image and of all that refers to it, one after the other."""
+    there, file = Registry(other.address), tmp_path / "image.tar"
+    found = registry.manifest(image)
+    beside = [one for _, one in copying.referrers(registry, image, found)]
+    filed = [one for _, one in copying.filed_beside(registry, image, image.digest)]
+    digests = {part.digest for one in (found, *beside, *filed) for part in (one, *copying.parts(one))}
+    assert len(digests) > 12
+    for number, digest in enumerate(sorted(digests)):
+        target = named(there, "1.0.0", f"team/{number}")  # which has nothing yet: what is there isn't fetched
+        node.damage(digest)
+        # The registry itself answers 500 for a manifest that it can't read any more.
+        with pytest.raises((BlobFalse, ManifestFalse, RegistryUnreachable)):
+            copying.Copy((registry, image), (there, target), silent()).run()
+        assert there.names(target.repository) == []
+        with pytest.raises((BlobFalse, ManifestFalse, RegistryUnreachable)):
+            archive.export(registry, image, file, silent())
+        node.damage(digest)  # the same byte: as it was
+    assert [one.name for one in tmp_path.glob("image.tar*")] == []
 
 
 # Files
@@ -186,8 +231,8 @@ def test_an_archive_brings_an_image_and_all_that_refers_to_it_to_another_registr
     assert copied.digest == image.digest == ran.object["images"][0]["digest"]
     assert beside(there, copied) == beside(registry, image)
     assert len(beside(there, copied)) == 5
-    again = archive.import_archive(exported, there, named(there, "2.0.0"), silent())
-    assert (again[0].sent, again[0].reference.tag) == (0, "2.0.0")
+    again = archive.import_archive(exported, there, named(there, "candidate"), silent())
+    assert (again[0].sent, again[0].reference.tag) == (0, "candidate")
 
 
 def test_the_same_image_gives_the_same_file_and_names_itself_in_it(
@@ -223,6 +268,22 @@ def test_a_damaged_archive_is_refused_before_anything_is_sent(
         file.write_bytes(content)
         with pytest.raises((ArchiveFalse, ArchiveForeign), match=said):
             archive.import_archive(file, there, named(there, ""), silent())
+    assert there.tags(REPOSITORY) == []
+
+
+def test_a_flipped_byte_in_any_part_of_an_archive_is_refused(
+    exported: Path, other: RegistryNode, tmp_path: Path
+) -> None:
+    there, whole = Registry(other.address), exported.read_bytes()
+    with tarfile.open(exported) as tar:
+        blobs = [one for one in tar if one.name.startswith(archive.BLOBS)]
+    assert len(blobs) > 12
+    for number, one in enumerate(blobs):
+        flipped = bytearray(whole)
+        flipped[one.offset_data + one.size // 2] ^= 1
+        (tmp_path / f"{number}.tar").write_bytes(flipped)
+        with pytest.raises(ArchiveFalse, match="is damaged, or somebody changed it"):
+            archive.import_archive(tmp_path / f"{number}.tar", there, named(there, ""), silent())
     assert there.tags(REPOSITORY) == []
 
 

@@ -14,6 +14,16 @@ from build_model.image.reference import Address
 from build_model.image.registry import Registry
 from build_model.store import archive, checkout, copying, promotion
 
+SignedBy = Annotated[
+    Path | None,
+    typer.Option(
+        "--require-signature",
+        metavar="PUB",
+        help="Only an image that this public key signed under this version (`build-model sign`).",
+        show_default="any",
+    ),
+]
+
 group = typer.Typer()
 
 
@@ -23,6 +33,7 @@ def pull(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that is empty or isn't there.")],
     registry: RegistryAddress = "",
     repository: Repository = REPOSITORY,
+    require_signature: SignedBy = None,
     as_json: Json = False,
 ) -> None:
     """Take the checkpoint out of an image again, byte for byte: weights, vocabularies, goldens, manifest.
@@ -30,7 +41,8 @@ def pull(
     Every file is held against the manifest. `build-model --checkpoint REF` builds on one without a folder.
     """
     with reported(as_json=as_json):
-        found = checkout.pull(*stored(reference, registry, repository), folder, progress_for(as_json))
+        accept = _accepting(require_signature)
+        found = checkout.pull(*stored(reference, registry, repository), folder, progress_for(as_json), accept)
         if as_json:
             report.print_object(found.encode())
             return
@@ -45,6 +57,7 @@ def copy(
     ],
     registry: RegistryAddress = "",
     repository: Repository = REPOSITORY,
+    require_signature: SignedBy = None,
     as_json: Json = False,
 ) -> None:
     """Copy a version to another registry or repository, with all that refers to it: its digest stays.
@@ -58,7 +71,8 @@ def copy(
         if not here.registry:
             raise typer.BadParameter("name its registry: HOST:PORT/NAME[:VERSION].", param_hint="DST")
         to = (registry_of(here, registry), here)
-        done = copying.Copy((there, wanted), to, progress_for(as_json)).run()
+        accept = _accepting(require_signature)
+        done = copying.Copy((there, wanted), to, progress_for(as_json), accept).run()
         _print_copied(done, as_json=as_json)
 
 
@@ -90,6 +104,7 @@ def import_file(
     tag: Annotated[
         str, typer.Option(metavar="VERSION", help="What it is to be.", show_default="what the archive says")
     ] = "",
+    require_signature: SignedBy = None,
     as_json: Json = False,
 ) -> None:
     """Put the images of an OCI archive into the registry, with what `build-model export` wrote beside them.
@@ -98,7 +113,8 @@ def import_file(
     """
     with reported(as_json=as_json):
         where = Address.parse(registry).reference(repository, tag)
-        done = archive.import_archive(file, Registry(registry), where, progress_for(as_json))
+        accept = _accepting(require_signature)
+        done = archive.import_archive(file, Registry(registry), where, progress_for(as_json), accept)
         if as_json:
             report.print_object({"images": [one.encode() for one in done]})
             return
@@ -129,6 +145,18 @@ def promote(
         before = f"it was {done.before}" if done.before else "it is new"
         print(f"{name} is {done.image}; {before if done.moved else 'it was before'}")
         warn(f"the registry keeps no record of it: {done.unrecorded}" if done.unrecorded else None)
+
+
+def _accepting(key: Path | None) -> copying.Accept:
+    """What takes only an image that ``key`` signed; any where none is named."""
+    if key is None:
+        return copying.anything
+    # Who asks for no signature needn't wait for what reads one.
+    from build_model.image import trust  # noqa: PLC0415
+    from build_model.image.signature import PublicKey  # noqa: PLC0415
+
+    public = PublicKey.read(key)
+    return lambda registry, image: trust.check(registry, image, public)
 
 
 def _print_copied(done: copying.Copied, *, as_json: bool) -> None:

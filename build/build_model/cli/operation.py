@@ -20,6 +20,7 @@ from build_model.cli.options import (
     Name,
     RegistryAddress,
     Repository,
+    RequireSignature,
     progress_for,
     queue_name,
     reported,
@@ -52,15 +53,6 @@ Network = Annotated[
 ]
 EngineKind = Annotated[
     Orchestrator, typer.Option(help="What keeps the replicas running: Docker, or the swarm that the engine manages.")
-]
-RequireSignature = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="PUB",
-        envvar="DRAGOMAN_REQUIRE_SIGNATURE",
-        help="Only an image that this public key signed under this version (`build-model sign`).",
-        show_default="any",
-    ),
 ]
 Observe = Annotated[
     float, typer.Option(metavar="SECONDS", min=0, help="How long new replicas are watched before the old ones go.")

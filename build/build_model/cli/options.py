@@ -126,6 +126,15 @@ Host = Annotated[
 Hosts = Annotated[
     Path | None, typer.Option(metavar="FILE", help="The Docker engines, one a line.", exists=True, dir_okay=False)
 ]
+RequireSignature = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="PUB",
+        envvar="DRAGOMAN_REQUIRE_SIGNATURE",
+        help="Only an image that this public key signed under this version (`build-model sign`).",
+        show_default="any",
+    ),
+]
 
 
 class SystemRefused(DragomanError):

@@ -16,8 +16,12 @@ from build_model.cli.options import (
     Queue,
     RegistryAddress,
     Repository,
+    RequireSignature,
     reported,
 )
+from build_model.image import trust
+from build_model.image.registry import Registry
+from build_model.image.signature import PublicKey
 from build_model.operation import render
 from build_model.operation.deploy import resolve
 
@@ -59,11 +63,14 @@ def render_kubernetes(
         str, typer.Option(metavar="NAME", help="What to call it: several models run side by side.", callback=_name)
     ] = render.NAME,
     queue: Queue = render.QUEUE,
+    require_signature: RequireSignature = None,
     as_json: Json = False,
 ) -> None:
     """Write Kubernetes manifests to standard output: `build-model render kubernetes 1.1.0 | kubectl apply -f -`."""
     with reported(as_json=as_json):
         wanted = resolve(version, repository, registry)
+        if require_signature:
+            trust.check(Registry(registry), wanted, PublicKey.read(require_signature))
         manifests = render.kubernetes(wanted, folder, name, queue)
         if as_json:
             report.print_object({"reference": str(wanted), "manifests": manifests})

@@ -23,7 +23,7 @@ from build_model.image.signature import (
     PrivateKey,
     PublicKey,
 )
-from build_model.image.version import Version
+from build_model.image.version import TagMoved, check_tag
 from model.errors import DragomanError
 
 VERSION = "dragoman.version"
@@ -38,10 +38,6 @@ class SignatureMissing(DragomanError):
 
 class SignatureForeign(DragomanError):
     """The signature beside an image is of another image."""
-
-
-class TagMoved(DragomanError):
-    """A tag names another image than the one that was signed under it."""
 
 
 class AttachedChanged(DragomanError):
@@ -82,7 +78,7 @@ def sign(registry: Registry, reference: Reference, key: PrivateKey) -> Signed:
     """
     image = registry.resolve(reference)
     version = registry.labels(image).get(f"{oci.OPEN_CONTAINERS}version", "")
-    _check_version(image, version, "says that it is")
+    check_tag(image.tag, image, version, "says that it is")
     claims = {**attached.find(registry, image).claims, VERSION: version}
     found = Signed(image, claims, place(image).tag)
     return replace(found, new=put_signature(registry, image, Payload(image.name, image.digest, claims), key))
@@ -121,18 +117,9 @@ def check(registry: Registry, image: Reference, key: PublicKey) -> Signed:
     if not ours:
         raise _missing(registry, image, key)
     payload = ours[-1]
-    _check_version(image, payload.claims.get(VERSION, ""), "was signed as")
+    check_tag(image.tag, image, payload.claims.get(VERSION, ""), "was signed as")
     _check_claims(attached.find(registry, image), payload, image)
     return Signed(image, dict(payload.claims), place(image).tag)
-
-
-def _check_version(image: Reference, version: str, how: str) -> None:
-    """TagMoved unless the tag of ``image`` is ``version``, or none that is a version: such names move."""
-    if version and version != image.tag and Version.all_of([image.tag]):
-        raise TagMoved(
-            f"{image} {how} version {version}: the tag {image.tag} was moved to it. "
-            f"Take {version} if that is meant, or push {image.tag} again under a new number."
-        )
 
 
 def signatures(registry: Registry, image: Reference) -> Iterator[tuple[Descriptor, bytes]]:

@@ -21,6 +21,10 @@ class VersionInvalid(DragomanError):
     """What was given as a version isn't a semantic version that can be a tag."""
 
 
+class TagMoved(DragomanError):
+    """A tag that is a version names another image than that version's, or than the one that was signed under it."""
+
+
 @total_ordering
 @dataclass(frozen=True)
 class Version:
@@ -63,6 +67,27 @@ class Version:
             (0, int(part), "") if part.isdigit() else (1, 0, part) for part in self.prerelease.split(".") if part
         ]
         return (self.major, self.minor, self.patch, not self.prerelease, identifiers)
+
+
+def check_tag(tag: str, image: object, version: str, how: str) -> None:
+    """TagMoved unless ``tag`` is the ``version`` of ``image``, or none that is a version: such names move.
+
+    ``how`` completes the sentence "IMAGE … version 1.0.0".
+    """
+    if version and version != tag and Version.all_of([tag]):
+        raise TagMoved(
+            f"{image} {how} version {version}: the tag {tag} was moved to it. "
+            f"Take {version} if that is meant, or push {tag} again under a new number."
+        )
+
+
+def check_new_tag(tag: str, image: object, version: str) -> None:
+    """TagMoved where ``tag`` is a version and ``image``, which is to get it, is another one."""
+    if version and version != tag and Version.all_of([tag]):
+        raise TagMoved(
+            f"The tag {tag} would stand for {image}, which says that it is version {version}. "
+            "Leave it its number, or give it a name that moves, such as candidate."
+        )
 
 
 def is_name(text: str) -> bool:

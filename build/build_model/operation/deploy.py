@@ -172,10 +172,11 @@ class Deployer:
 
     def back_in_swarm(self, name: str, observe_seconds: float) -> swarm.Rolled:
         """As ``rolled_back`` and ``deploy``, in the swarm that the first engine manages."""
-        back = swarm.rolled_back(swarm.running(self.engines[0], name), name)
+        service = swarm.running(self.engines[0], name)
+        back = swarm.rolled_back(service, name)
         image = str(back)
         try:
-            self._trusted(back, back.registry)
+            self._trusted(back, swarm.registry_of(service, back))
             done = swarm.roll_back(self.engines[0], name, observe_seconds, self.progress)
         except BaseException as error:
             self.audit.record("rollback", name=name, image=image, outcome=f"{type(error).__name__}: {error}")

@@ -11,7 +11,7 @@ from build_model.container import SECRETS
 from build_model.engine import Engine
 from build_model.image.reference import Reference
 from build_model.operation import lock, smoke
-from build_model.operation.labels import AMQP_URL_SECRET, DEPLOYMENT, PREVIOUS, REFERENCE, ROLE
+from build_model.operation.labels import AMQP_URL_SECRET, DEPLOYMENT, PREVIOUS, REFERENCE, REGISTRY, ROLE
 from build_model.operation.observe import Withdrawn
 from build_model.operation.running import Deployment, NoPrevious
 from build_model.report import Progress
@@ -74,7 +74,7 @@ def deploy(engine: Engine, wanted: Deployment, observe_seconds: float, progress:
             replicas=wanted.replicas,
             network=wanted.network,
             environment={**settings, "AMQP_URL_FILE": f"{SECRETS}/{AMQP_URL_SECRET}"},
-            labels=_labels(wanted.name, wanted.image, previous),
+            labels=_labels(wanted.name, wanted.image, previous, wanted.registry),
             secret=(AMQP_URL_SECRET, secret, name),
             memory_bytes=wanted.memory_bytes,
             monitor_seconds=max(observe_seconds, 1.0),
@@ -85,8 +85,8 @@ def deploy(engine: Engine, wanted: Deployment, observe_seconds: float, progress:
     return Rolled(wanted.image, previous)
 
 
-def _labels(name: str, image: Reference, previous: str) -> dict[str, str]:
-    labels = {DEPLOYMENT: name, ROLE: "task", REFERENCE: str(image)}
+def _labels(name: str, image: Reference, previous: str, registry: str) -> dict[str, str]:
+    labels = {DEPLOYMENT: name, ROLE: "task", REFERENCE: str(image), REGISTRY: registry}
     return labels | ({PREVIOUS: previous} if previous else {})
 
 
@@ -138,6 +138,11 @@ def rolled_back(service: Service, name: str) -> Reference:
     return Reference.parse(previous)
 
 
+def registry_of(service: Service, image: Reference) -> str:
+    """How the registry that has ``image`` is reached: as the deploy named it, where that says so."""
+    return service.labels.get(REGISTRY, image.registry)
+
+
 def roll_back(engine: Engine, name: str, observe_seconds: float, progress: Progress) -> Rolled:
     """Back to what ran before, with the settings and the secret that it has now; twice returns.
 
@@ -151,7 +156,7 @@ def roll_back(engine: Engine, name: str, observe_seconds: float, progress: Progr
         replicas=before.replicas,
         network=before.network,
         environment=before.environment,
-        labels=_labels(name, image, previous),
+        labels=_labels(name, image, previous, registry_of(before, image)),
         secret=before.secret,
         memory_bytes=before.memory_bytes,
         monitor_seconds=max(observe_seconds, 1.0),

@@ -23,9 +23,10 @@ from build_model.image.context import member
 from build_model.image.oci import Blob, Descriptor
 from build_model.image.push import free, take
 from build_model.image.reference import Reference
-from build_model.image.registry import Registry, Stored
+from build_model.image.registry import Registry, Stored, labels_of
+from build_model.image.version import check_new_tag
 from build_model.report import Progress
-from build_model.store.copying import Copied, children, filed_beside, parts, referrers
+from build_model.store.copying import Accept, Copied, anything, children, filed_beside, parts, referrers, version_in
 from model.errors import DragomanError
 
 REFERRERS = "dragoman.referrers"
@@ -171,6 +172,16 @@ class Archive:
         document = json.loads(content)
         return Stored("", document.get("mediaType") or descriptor.media_type, content)
 
+    def version(self, image: Descriptor) -> str:
+        """Which version an image of ours says that it is; empty for anything else."""
+        found = self.manifest(image)
+        if "config" not in found.document:
+            return ""
+        try:
+            return version_in(labels_of(json.loads(self._small(self._name(found.config)))))
+        except ValueError:
+            return ""
+
     def beside(self) -> list[dict[str, Any]]:
         """What lies beside its images, as ``export`` lists it: descriptors with ``subject`` or ``tag``."""
         digest = (self.index.get("annotations") or {}).get(REFERRERS)
@@ -220,11 +231,14 @@ class Archive:
             )
 
 
-def import_archive(file: Path, registry: Registry, where: Reference, progress: Progress) -> list[Copied]:
+def import_archive(
+    file: Path, registry: Registry, where: Reference, progress: Progress, accept: Accept = anything
+) -> list[Copied]:
     """Put the images of an archive, and what refers to them, into the repository of ``where``; under its tag if it has
-    one, else under the archive's. All of the file is verified before anything is sent.
+    one, else under the archive's. All of the file is verified before anything is sent, and what ``accept`` refuses
+    gets no tag.
 
-    Raises ArchiveForeign, ArchiveFalse, TagMissing, TagExists.
+    Raises ArchiveForeign, ArchiveFalse, TagMissing, TagMoved, TagExists, and what ``accept`` does.
     """
     with Archive(file) as archive:
         archive.verify(progress)
@@ -236,6 +250,7 @@ def import_archive(file: Path, registry: Registry, where: Reference, progress: P
             raise TagMissing(f"{file} doesn't say under which tag its image belongs. Say it: --tag VERSION.")
         done = []
         for image, tag in zip(images, tags, strict=True):
+            check_new_tag(tag, file, archive.version(image))
             free(registry, replace(where, tag=tag), image.digest)
         for image, tag in zip(images, tags, strict=True):
             copied = Copied(replace(where, tag=tag, digest=image.digest))
@@ -243,6 +258,7 @@ def import_archive(file: Path, registry: Registry, where: Reference, progress: P
             found = _put(archive, image, registry, where, copied)
             if image is images[-1]:
                 _put_beside(archive, beside, registry, where, copied)
+            accept(registry, copied.reference)
             take(registry, replace(where, tag=tag, digest=""), found.blob)
             done.append(copied)
         return done

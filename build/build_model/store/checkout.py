@@ -17,8 +17,10 @@ from build_model.image.artifact import CHECKPOINT, sha256
 from build_model.image.contents import UNREADABLE, Pieces
 from build_model.image.inspection import model_digests
 from build_model.image.reference import Reference
-from build_model.image.registry import Registry
+from build_model.image.registry import Registry, labels_of
+from build_model.image.version import check_tag
 from build_model.report import Progress
+from build_model.store.copying import Accept, anything, version_in
 from model.errors import CheckpointFormatError, DragomanError
 from model.fingerprint import GOLDEN, MANIFEST, Manifest
 
@@ -51,11 +53,13 @@ class Pulled:
         }
 
 
-def pull(registry: Registry, reference: Reference, folder: Path, progress: Progress) -> Pulled:
+def pull(
+    registry: Registry, reference: Reference, folder: Path, progress: Progress, accept: Accept = anything
+) -> Pulled:
     """Write the checkpoint of an image into ``folder``, which is empty or isn't there; verified, all of it or nothing.
 
     The manifest is the checkpoint's again: an artifact's has the version besides. Raises FolderTaken, CheckpointFalse,
-    and what ``inspect`` does.
+    TagMoved, what ``inspect`` does, and what ``accept`` does.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FolderTaken(f"{folder} is there already and not an empty folder. Name another one, or remove it.")
@@ -64,6 +68,9 @@ def pull(registry: Registry, reference: Reference, folder: Path, progress: Progr
         found = registry.manifest(reference)
         image = registry.image(found)
         config = registry.config(image)
+        pinned = Reference(reference.registry, reference.repository, reference.tag, found.digest)
+        check_tag(reference.tag, pinned, version_in(labels_of(config)), "says that it is")
+        accept(registry, pinned)
         told = inspection.told(registry, image, config)
         expected = {**model_digests(told.model), GOLDEN: told.model.get("golden", "")}
         progress.line(f"Taking the checkpoint out of {reference}")
@@ -85,7 +92,6 @@ def pull(registry: Registry, reference: Reference, folder: Path, progress: Progr
         if folder.exists():
             folder.rmdir()
         scratch.rename(folder)
-    pinned = Reference(reference.registry, reference.repository, reference.tag, found.digest)
     return Pulled(pinned, folder, {MANIFEST: sha256(manifest), **digests})
 
 

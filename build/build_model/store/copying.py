@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from build_model import report
-from build_model.image import modelpack
+from build_model.image import modelpack, oci
+from build_model.image.blobs import BlobMissing
+from build_model.image.description import IDENTITY
 from build_model.image.oci import Blob, Descriptor
 from build_model.image.push import free, take
 from build_model.image.reference import Reference
-from build_model.image.registry import Registry, Stored
+from build_model.image.registry import Registry, Stored, VersionUnknown, labels_of
+from build_model.image.version import check_new_tag, check_tag
 from build_model.report import Progress
+
+Accept = Callable[[Registry, Reference], object]
+"""Raises where an image (by digest, with the tag that it was asked for by) may not be taken."""
 
 
 @dataclass
@@ -53,25 +59,38 @@ class Copied:
         return f"sent {report.size(self.sent)} of {report.size(self.sent + self.taken_over)}"
 
 
+def anything(registry: Registry, image: Reference) -> None:
+    """Accepts every image."""
+
+
 class Copy:
-    """From ``source`` to ``target``, each a registry and a repository in it."""
+    """From ``source`` to ``target``, each a registry and a repository in it; nothing that ``accept`` refuses."""
 
     def __init__(
-        self, source: tuple[Registry, Reference], target: tuple[Registry, Reference], progress: Progress
+        self,
+        source: tuple[Registry, Reference],
+        target: tuple[Registry, Reference],
+        progress: Progress,
+        accept: Accept = anything,
     ) -> None:
         self._there, self._from = source
         self._here, self._to = target
-        self._progress = progress
+        self._progress, self._accept = progress, accept
         self._same_registry = self._there.url == self._here.url
 
     def run(self) -> Copied:
         """Copy the image, then what refers to it, and then give it its tag, which nothing else may have.
 
-        Raises VersionUnknown, TagExists, BlobMissing, BlobFalse, ManifestFalse.
+        Raises VersionUnknown, TagExists, TagMoved, BlobMissing, BlobFalse, ManifestFalse, and what ``accept`` does.
         """
         found = self._there.manifest(self._from)
         wanted = self._to if self._to.tag else replace(self._to, tag=self._from.tag)
         copied = Copied(replace(wanted, digest=found.digest))
+        pinned = replace(self._from, digest=found.digest)
+        version = version_of(self._there, found)
+        check_tag(pinned.tag, pinned, version, "says that it is")
+        check_new_tag(wanted.tag, pinned, version)
+        self._accept(self._there, pinned)
         if wanted.tag:
             free(self._here, wanted, found.digest)
         self._progress.line(f"Copying {self._from} to {wanted}")
@@ -118,6 +137,21 @@ class Copy:
                 self._manifest(filed, copied)
                 copied.referrers += 1
             self._here.put_manifest(replace(self._to, tag=tag, digest=""), filed.blob)
+
+
+def version_of(registry: Registry, found: Stored) -> str:
+    """Which version an image of ours says that it is; empty for anything else."""
+    try:
+        image = registry.image(found)
+        told: Mapping[str, str] = image.document.get("annotations") or {}
+        return version_in(told if IDENTITY in told else labels_of(registry.config(image)))
+    except (VersionUnknown, BlobMissing, ValueError):  # no image, or none for our platform
+        return ""
+
+
+def version_in(labels: Mapping[str, str]) -> str:
+    """Which version the labels of an image of ours say that it is; empty for anything else."""
+    return labels.get(f"{oci.OPEN_CONTAINERS}version", "") if IDENTITY in labels else ""
 
 
 def children(found: Stored) -> list[Descriptor]:
