@@ -15,10 +15,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from model.checkpoint import RELEASED
+from model.errors import DragomanError
 from model.folder import NETWORK
 from tests.benchmarks import bench, container, machine, page, peers, search, soak, stacks
 from tests.benchmarks.bench import QUEUE_TYPES, WINDOW, Setting
-from tests.benchmarks.consumer import DRAGOMAN, INSTANT, KINDS, ROOT
+from tests.benchmarks.consumer import DRAGOMAN, INSTANT, KINDS, ROOT, ConsumerEnded
 
 REPORTS = ROOT / "reports"
 DOCS = ROOT / "docs" / "benchmarks.md"
@@ -118,7 +119,8 @@ def bench_(
             table.show(screen)
     for remark in page.remarks(rows):
         screen.print(f"- {remark}", highlight=False)
-    report("bench", rows)
+    if not (only or queue):  # a part doesn't take the place of the whole
+        report("bench", rows)
     if write_docs_:
         write_docs(amqp_url)
 
@@ -187,5 +189,13 @@ def search_(
     report("search", rows)
 
 
+def main() -> None:
+    """What ended a measurement is said in a line."""
+    try:
+        app()
+    except (bench.NoReport, ConsumerEnded, DragomanError) as error:
+        sys.exit(str(error))
+
+
 if __name__ == "__main__":
-    app()
+    main()
