@@ -33,7 +33,10 @@ _SCRIPTS = (
     "\U00010000-\U0001d3ff\U0001e000-\U0001efff\U00020000-\U0003ffff"
 )
 _SYMBOL = (
-    "[\u00a7\u00a9\u00ae\u00b6\u2020\u2021\u2100-\u214f\u2190-\u2211\u2213-\u23ff\u2400-\u2bff\u3004\u3012\u3013\u3020\u3030\u3036\u3037\u303d-\u303f"
+    # Of those on a keyboard the ones that networks leave out or take for others; two beside each other may be code.
+    r"(?<![=<>!&|+*/-])[<=>](?![=<>&|])|(?<!\|)\|(?!\|)|[$@\\^_~]|(?<!\w)\u00b0|"
+    "[\u00a1-\u00a9\u00ac\u00ae\u00af\u00b1\u00b6\u00b8\u00bf\u00d7\u00f7\u2016\u2017\u2020-\u2023\u2030\u2031\u2034-\u2038\u203b-\u2043\u2045-\u205e"
+    "\u2070-\u20cf\u2100-\u214f\u2190-\u2211\u2213-\u23ff\u2400-\u2bff\u3004\u3012\u3013\u3020\u3030\u3036\u3037\u303d-\u303f"
     "\ue000-\uf8ff\ufffc\ufffd\U0001d400-\U0001d7ff\U0001f000-\U0001faff\U0001fb00-\U0001fbff\U000f0000-\U0010fffd]"
 )
 _MARKED = f"[{_SCRIPTS}\u0300-\u036f\u200c\u200d]"  # its letters, with accents and joiners
@@ -44,7 +47,9 @@ BEFORE_NUMBERS: Final = {
     "slot": "⟦[^⟦⟧\n]{0,20}⟧|[⟦⟧]",
     "quoted": rf"(?<!{_LETTER})(?:`{{3}}[^`\n]+`{{3}}|``[^\n]+?``|`[^`\n]+`)(?!{_LETTER})",
     "tag": (
-        r"<!--.*?-->|<(?P<element>code|pre|script|style)\b[^<>\n]*>.*?</(?P=element)>|<[/!]?[A-Za-z][^<>\n]*>|<\?[^<>\n]*\?>"
+        r"\x1b\[[0-9;?]*[A-Za-z]|!\[[^\[\]\n]*\]\([^()\n]*\)"  # a terminal's colour; Markdown's images and links
+        r"|(?<=[^\W_]\])\((?=[^\s()]*[/.#:])(?:[^\s()]|\([^\s()]*\))+(?: +\"[^\"\n]*\")?\)"
+        r"|<!--.*?-->|<(?P<element>code|pre|script|style)\b[^<>\n]*>.*?</(?P=element)>|<[/!]?[A-Za-z][^<>\n]*>|<\?[^<>\n]*\?>"
         r"|<%.*?%>|&(?:[A-Za-z][A-Za-z0-9]{1,31}|#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6});"
     ),
     "placeholder": (
@@ -58,11 +63,13 @@ BEFORE_NUMBERS: Final = {
         rf"(?<!\w)(?:(?:https?|ftps?|sftp|ssh|git|file|wss?|amqps?|postgres|redis)://|www\.|mailto:|tel:|magnet:\?|localhost:[0-9])(?:{_NO_LINK})+"
         rf"|(?<![\w@.-])(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+(?:(?:{_TOP_LEVEL})(?![\w@-]|\.\w)(?:[:/?#](?:{_NO_LINK})*)?"
         rf"|[a-z]{{2,10}}(?::[0-9]+)?/(?:{_NO_LINK})*)"
+        r"|(?<![\w@.-])(?:[A-Za-z0-9-]+\.)+(?:FR|COM|ORG|NET|EU)(?![\w@-]|\.\w)"
     ),
     "mail": r"(?<![\w.+-])[\w.+-]+@(?:[\w-]+\.)*[\w-]+",
     "handle": r"(?<![\w@&/.])@[A-Za-z0-9_](?:[\w.-]*\w)?|(?<![\w#&/])#\w+(?:-\w+)*",
     "path": (
-        r"(?<!\w)[A-Za-z]:\\[^\s<>\"|?*]*|(?<![\w\\])\\\\\w[^\s<>\"|?*]*|(?<![\w.~/])(?:~|\.{1,2})/[\w.~/-]*"
+        r"(?<!\w)[A-Za-z]:\\(?:[^\s<>\"|?*\\:]+(?: [^\s<>\"|?*\\:]+)*\\)*[^\s<>\"|?*]*"
+        r"|(?<![\w\\])\\\\\w[^\s<>\"|?*]*|(?<![\w.~/])(?:~|\.{1,2})/[\w.~/-]*"
         r"|(?<![\w./)])/(?:[\w.@+-]+/)+[\w.@+-]*|(?<![\w./-])(?:[\w.-]+/)*[\w-]+(?:\.[\w-]+)*\.(?:"
         + _EXTENSIONS
         + r")(?![\w-]|\.\w)"
@@ -70,6 +77,11 @@ BEFORE_NUMBERS: Final = {
     ),
     "identifier": (
         r"(?<!\w)(?:[A-Za-z]\w*_\w+|_+[A-Za-z]\w*|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*\(\)|--[a-z]+(?:-[a-z]+)*)(?!\w)"
+    ),
+    # Keys, hashes, tokens: long, of letters of both kinds and digits.
+    "token": (
+        r"(?=[\w.+/=-]{20})(?<![\w.+/=-])(?=[\w.+/=-]*[0-9])(?=[\w.+/=-]*[A-Z])(?=[\w.+/=-]*[a-z])(?=[\w.+/=-]*[A-Za-z0-9_]{20})"
+        r"[\w.+/=-]*[\w/=+-](?!\w)"
     ),
     "iban": rf"(?<!\w)[A-Z]{{2}}[0-9]{{2}}(?:{SPACE}?[A-Z0-9]{{4}}){{2,7}}(?:{SPACE}?[A-Z0-9]{{1,4}})?(?!\w)",
     "isbn": (
@@ -82,15 +94,23 @@ BEFORE_NUMBERS: Final = {
         rf"|(?<![\w+.,-])0{SPACE}?8[0-9]{{2}}(?:{SPACE}[0-9]{{3}}){{2}}(?!\w)"
         r"|\([0-9]{3}\) ?[0-9]{3}-[0-9]{4}(?!\w)|(?<![\w+.,-])(?:[0-9]{3}-)?[0-9]{3}-[0-9]{4}(?![\w-])"
     ),
+    # Degrees, minutes and seconds of an angle or of a time.
+    "sexagesimal": (
+        rf"(?<![\w.,])[0-9]{{1,3}}°{SPACE}?[0-9]{{1,2}}['’′](?:{SPACE}?[0-9]{{1,2}}(?:[.,][0-9]+)?(?:\"|''|″|”|’’))?(?:{SPACE}?[NSEOW])?(?!\w)"
+        rf"|(?<![\w.,])[0-9]{{1,2}}(?:['’′]{SPACE}?[0-5][0-9](?:\"|''|″|”|’’)?|[\"″][0-9]{{1,2}})(?!\w)"
+    ),
     # Cards, social security, cases: groups of digits that are no thousands.
     "groups": (
         rf"(?<![\w.,/-])(?![0-9]{{1,3}}(?:{SPACE}[0-9]{{3}})+(?!{SPACE}?[0-9]))[0-9]{{1,6}}(?:{SPACE}[0-9]{{2,6}}){{3,}}(?!\w|[.,][0-9])"
         r"|(?<![\w.,/])[0-9]+(?:-[0-9]+){3,}(?!\w)|(?<![\w.,/-])[0-9]+(?:\.[0-9]+){3,}(?:/[0-9]+|:[0-9]+)?(?!\w)"
         r"|(?<!\w)[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}(?!\w)"
+        r"|(?<![\w:])(?=[0-9A-Fa-f:]*::[0-9A-Fa-f]|(?:[0-9A-Fa-f]{1,4}:){6})(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?:/[0-9]+)?(?![\w:])"
     ),
 }
 
 AFTER_NUMBERS: Final = {
+    "article": rf"(?<!\w)[LRDA]\.?{SPACE}?(?:\*{SPACE}?)?[0-9]{{1,4}}(?:-[0-9]+)+(?!\w)",  # of a French code: L. 123-4
+    "formula": r"(?<!\w)(?:[A-Z][a-z]?[₀-₉]+)+(?:[A-Z][a-z]?)*(?!\w)|(?<!\w)[A-Z]{1,4}&[A-Z]{1,4}(?!\w)",  # H₂O, R&D
     "version": (
         r"(?<![\w.,])(?![0-9]{1,3}(?:\.[0-9]{3})+(?![0-9]))(?![0-3]?[0-9]\.[01]?[0-9]\.(?:[0-9]{4}|[0-9]{2})(?![0-9.]))"
         r"[0-9]+\.[0-9]+\.[0-9]+(?:[.-]?(?:rc|alpha|beta|dev|post)\.?[0-9]*)?(?!\w)"
@@ -113,6 +133,9 @@ AFTER_NUMBERS: Final = {
 
 # What plain French is written with: text of nothing else has a span only where one of ``IN_PLAIN`` is.
 PLAIN: Final = "A-Za-zÀ-ÖØ-öø-ÿŒœ \u00a0\u202f\n'’\".,!?:;()«»“”…–—-"
-IN_PLAIN: Final = r"\.[a-z]|(?<!\S)[:;][-'’()\[\]dDpPoO]|--[a-z]|[xX]D|(?<!\S)\^|[IVXL](?:e|[eè]me)\s+si[eè]cle|T_T"
+IN_PLAIN: Final = (
+    r"\.(?:[a-z]|(?:FR|COM|ORG|NET|EU)\b)|(?<!\S)[:;][-'’()\[\]dDpPoO]|--[a-z]|[xX]D|(?<!\S)\^"
+    r"|[IVXL](?:e|[eè]me)\s+si[eè]cle|T_T"
+)
 # Where one may begin: at this place, or before it in the same word.
-BEGINS: Final = rf"[^{PLAIN}]|[A-Z]{{2,6}}(?:-1[03])?(?:{SPACE}|:){{1,2}}[0-9]|{IN_PLAIN}"
+BEGINS: Final = rf"[^{PLAIN}]|(?<!\w)[LRDA]\. ?[0-9]|[A-Z]{{2,6}}(?:-1[03])?(?:{SPACE}|:){{1,2}}[0-9]|{IN_PLAIN}"

@@ -102,6 +102,8 @@ def _says(lexicon: Lexicon, token: str, inside: bool) -> float | None:  # noqa: 
         return SHARED if weight else FRENCH
     if word in lexicon:
         return RARE
+    if lexicon.drawn_out(word) is not None:
+        return SHARED
     if token[0].isupper():
         return None
     if any(part in lexicon for part in word.split("-")):

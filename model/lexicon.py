@@ -22,12 +22,15 @@ BLOOM_BITS: Final = 12  # a word: 1 of 300 words that aren't French is said to b
 BLOOM_HASHES: Final = 8
 SCALE: Final = 12  # of the logarithms of counts, a byte each
 
+MIXED: Final = re.compile("[a-zà-ÿ][A-Z]")  # iOS, GitHub, kWh: names, as their owners write them
+
 _CLITIC = "je|tu|il|elle|on|nous|vous|ils|elles|ce|moi|toi|lui|leur|le|la|les|y|en|là|ci"
 TOKEN: Final = re.compile(
     r"(?:[ldjmtsncçLDJMTSNCÇ]|[Qq]u|(?:[Ll]ors|[Pp]uis|[Qq]uoi|[Jj]us)qu)['’](?=[^\W\d_])"
     rf"|[^\W\d_]+(?:-(?!(?:t-)?(?:{_CLITIC})(?![\w-]))[^\W\d_]+|['’][^\W\d_]+)*"
     r"|⟦[nxp][1-9]⟧"
 )
+_DRAWN_OUT = re.compile(r"([^\W\d_])\1{2,}")
 _MARKS = re.compile("[\u0300-\u036f]")
 _TYPED = str.maketrans({"’": "'", "œ": "oe", "Œ": "oe", "æ": "ae", "Æ": "ae"})
 
@@ -131,6 +134,16 @@ class Lexicon:
         start, end = self._starts[one], self._starts[one + 1]
         at = bisect_left(self._seconds, two, start, end)
         return self._pairs[at] / SCALE if at < end and self._seconds[at] == two else 0.0
+
+    def drawn_out(self, word: str) -> str | None:
+        """What a word in lower case is whose letters were drawn out, ``nooon``; None where it is none of that."""
+        if _DRAWN_OUT.search(word) is None:
+            return None
+        for letters in (r"\1", r"\1\1"):
+            short = _DRAWN_OUT.sub(letters, word)
+            if len(short) > 1 and short in self.ids:
+                return short
+        return None
 
     def looks_french(self, word: str) -> bool:
         """Whether a word in lower case could be one, by its letters."""

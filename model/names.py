@@ -7,12 +7,11 @@ Paris), the lexicon says; the rest, next to each other, are one slot.
 import re
 from typing import Final
 
-from model.lexicon import TOKEN, Lexicon, typed
+from model.lexicon import MIXED, TOKEN, Lexicon, typed
 from model.spans import MOST, Span
 from model.wordlists import TRANSLATED
 
 _DEMONYM = re.compile(r"(?:ais|aises?|ois|oises?|iens?|iennes?|ains?|aines?|ins?|ines?|ol[es]?|olles?|istes?)$")
-_MIXED = re.compile("[a-zà-ÿ][A-Z]")
 _AND = re.compile(" & [A-Z]")
 _ARTICLES: Final = frozenset(("Le", "La", "Les"))
 _JOINED: Final = (" ", " & ")
@@ -22,7 +21,8 @@ def find_names(text: str, lexicon: Lexicon) -> list[Span]:
     """The names in a sentence, in order, where it has no more than slots for them."""
     if text.islower():
         return []
-    tokens = [token for token in TOKEN.finditer(text) if token[0][-1] not in "'’"]
+    first = TOKEN.match(text) if text[1:].islower() else None  # most sentences: no capital but at the beginning
+    tokens = [token for token in ([first] if first else TOKEN.finditer(text)) if token[0][-1] not in "'’"]
     capitals = sum(token[0][0].isupper() for token in tokens[1:])
     if text.isupper() or (capitals > 3 and 4 * capitals > 3 * len(tokens)):  # a heading
         return []
@@ -32,7 +32,7 @@ def find_names(text: str, lexicon: Lexicon) -> list[Span]:
         word = token[0]
         if not word[0].isupper():
             article = None
-            if _MIXED.search(word):  # kWh, iPhone
+            if MIXED.search(word):  # kWh, iPhone
                 runs.append(token.span())
             continue
         inside = _is_inside(text, token.start())
@@ -65,7 +65,7 @@ def _is_name(word: str, lexicon: Lexicon, *, inside: bool) -> bool:
     low = typed(word)
     if len(word) < 2 or word in lexicon.names or word in TRANSLATED:
         return False
-    if _MIXED.search(word) or (inside and lexicon.foreign.get(low, 0) >= 3):
+    if MIXED.search(word) or (inside and lexicon.foreign.get(low, 0) >= 3):
         return True
     if word.isupper():
         return inside and low not in lexicon.ids

@@ -50,9 +50,20 @@ _NUMBER = (
     rf"(?:[0-9]{{1,3}}(?:{SPACE}[0-9]{{3}}|['’][0-9]{{3}})+(?![0-9])|[1-9][0-9]{{0,2}}(?:\.[0-9]{{3}})+(?![0-9]|\.[0-9])|[0-9]+)"
     r"(?:[.,][0-9]+(?![0-9]|[.,][0-9]))?"
 )
-_RANGE = rf"{_NUMBER}(?:(?:[-–]|{SPACE}?[x×]{SPACE}?){_NUMBER})*"
+_RANGE = rf"{_NUMBER}(?:(?:[-–]|{SPACE}?[x×]{SPACE}?){_NUMBER}){{0,5}}"
 ENGLISH_NUMBER = r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+(?![0-9]|\.[0-9]))?"
 _ENGLISH_RANGE = rf"{ENGLISH_NUMBER}(?:(?:[-–]| ?[x×] ?){ENGLISH_NUMBER})*"
+EACH = {
+    "mois": "month",
+    "jour": "day",
+    "an": "year",
+    "semaine": "week",
+    "nuit": "night",
+    "heure": "hour",
+    "personne": "person",
+    "pers": "person",
+}
+_EACH = "h|kg|g|l|L|m²|km|kWh|t"
 _CURRENCIES = "EUR|USD|GBP|CHF|CAD|JPY|FCFA|XOF|XAF|MAD|DZD|TND"
 _FRENCH_MONTH = "|".join(sorted(map(re.escape, _FRENCH_MONTHS), key=len, reverse=True))
 _ENGLISH_MONTH = "|".join([*MONTHS, *(rf"{month[:3]}\." for month in MONTHS), r"Sept\."])
@@ -155,8 +166,9 @@ def _money(found: str, _before: str, _after: str) -> str:
     shown = english_number(number) + (f".{cents}" if cents else "")
     minus = "-" if shown[0] in "-−" else ""
     bulk = {"k": "k", "M": "M", "Md": "bn", "Mds": "bn"}.get(thousands or "", "")
-    land = {"US": "US", "CA": "CA", "CAN": "CA"}.get(money["land"] or "", "")
-    return f"{minus}{land}{sign}{shown.lstrip('-−')}{bulk}{money['each'] or ''}"
+    land = (money["land"] or "")[:2]
+    each = (money["each"] or "")[1:]
+    return f"{minus}{land}{sign}{shown.lstrip('-−')}{bulk}" + (f"/{EACH.get(each, each)}" if each else "")
 
 
 def _measure(found: str, _before: str, _after: str) -> str:
@@ -194,7 +206,8 @@ _FRENCH_TIME = re.compile(
 )
 _FRENCH_MONEY = re.compile(
     rf"{_BEFORE}(?:(?P<number>{SIGN}{_RANGE}){SPACE}?(?P<thousands>k|Mds?|M)?(?P<after>[€$£¥]|(?:{_CURRENCIES})\b)"
-    rf"(?:{SPACE}?(?P<land>US|CAN?)\b)?(?P<cents>[0-9]{{2}}(?!\w))?(?P<each>/(?:h|kg|g|l|L|m²|km|kWh|t)\b)?|[€$£¥]{_NUMBER}(?:bn|[kM])?(?!\w))"
+    rf"(?:{SPACE}?(?P<land>USD?|CA[ND]?)\b)?(?P<cents>[0-9]{{2}}(?!\w))?(?P<each>/(?:{'|'.join(EACH)}|{_EACH})\b)?"
+    rf"|(?:(?:US|CA)?[€$£¥]{SPACE}?|\b(?:{_CURRENCIES}){SPACE}){_NUMBER}(?:bn|[kM])?(?!\w))"
 )
 _FRENCH_MEASURE = re.compile(rf"{_BEFORE}({SIGN}{_RANGE})({SPACE}?)({_UNITS})(?![\w²³-]|['’]\w)")
 
@@ -219,10 +232,30 @@ def _unnamed(pattern: re.Pattern[str]) -> str:
 ANY_DATE = r"[0-9]{1,4}(?:/[0-9]{1,2}/|-[0-9]{1,2}-|\.[0-9]{1,2}\.)[0-9]{2,4}(?![0-9])"
 FRACTION = "[0-9]*[½⅓⅔¼¾⅛]"
 _LIST = "[0-9]+(?:,[0-9]+){2,}"
-JOINT = r"[-–—/:x×*+=]"
+JOINT = r"[-–—/:x×*+=⁄]"
 STAYS = re.compile(f"{ANY_DATE}|{_LIST}")
 
+_DIGIT = "[⁰¹²³⁴⁵⁶⁷⁸⁹]"
+_TEN = rf"10(?:\^[-+−]?[0-9]+|[⁻⁺]?{_DIGIT}+)"
+_POWER = rf"{_BEFORE}(?:{SIGN}{_NUMBER}(?:[eE][-+]?[0-9]+|{SPACE}?[x×·*]{SPACE}?{_TEN})|{_TEN})(?!\w)"
+# Letters and numbers that are compared or reckoned with: x² + 2x = 0, a < b. With ==, && and the like it is code.
+_ONE = "[A-Za-zα-ωΑ-Ω]"
+_OPERAND = (
+    rf"(?:[0-9]+(?:[.,][0-9]+)?(?:{_ONE}{{1,2}}{_DIGIT}?)?|{_ONE}{{1,3}}{_DIGIT}|{_ONE}(?:[0-9]|\([A-Za-z0-9]\))?)"
+    r"(?![\w'’(])"
+)
+_WEAK = rf"(?:{SPACE}?[+*/·]{SPACE}?|{SPACE}[-−]{SPACE}|[-−])"
+_STRONG = rf"{SPACE}?(?:[<>]=|[=<>≤≥≈≠×÷^])(?![=<>]){SPACE}?"
+_NO_VERB = "(?<!il )(?<!on )(?<!lle )(?<!y )(?<!qui )(?<!tu )(?<!ça )(?<!ca )(?<!n')(?<!n’)(?<!l')(?<!l’)(?<!d')(?<!d’)"
+FORMULA: Final = (
+    rf"(?<![\w'’.,)-])(?:{_NO_VERB}){_OPERAND}(?:{_WEAK}{_OPERAND}){{0,15}}{_STRONG}{_OPERAND}"
+    rf"(?:(?:{_WEAK}|{_STRONG}){_OPERAND})*(?!\w)"
+)
+FRENCH_BEGINS: Final = rf"(?<![\w'’]){_ONE}{{1,3}}(?:{_DIGIT}|\([A-Za-z0-9]\))?{SPACE}?[-−+*/·=<>≤≥≈≠×÷^]"
+
 FRENCH: Final = (
+    Rule("power", _POWER, _plain),
+    Rule("reckoning", FORMULA, _plain),
     Rule("date", _unnamed(_FRENCH_DATE), _date),
     Rule("round", rf"{_BEFORE}(?:24{SPACE}?[hH]{SPACE}?/{SPACE}?24|7{SPACE}?[jJ]{SPACE}?/{SPACE}?7)(?!\w)", as_it_is),
     Rule("time", _unnamed(_FRENCH_TIME), _time),

@@ -4,8 +4,12 @@ What of that is done depends on the source language: French has a lexicon, so it
 names found; of others the sentences, numbers and what is carried over are known, and the commonest words.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from html import unescape
+from typing import Final
+from unicodedata import normalize
 
 from model.language import is_french, is_written_in
 from model.lexicon import Lexicon
@@ -58,8 +62,8 @@ class Reader:
             segmented = segment(text, self._languages, slots=self._slots)
             native = is_written_in(self._languages[0], [sentence.text for sentence in segmented.sentences])
             return Reading(segmented, native)
-        segmented = segment(text, self._languages)
-        found = [sentence.text for sentence in segmented.sentences]
+        segmented = segment(_unescaped(text), self._languages)
+        found = [_readable(sentence.text) for sentence in segmented.sentences]
         if not is_french(found, self._lexicon):
             return Reading(segmented, native=False)
         spelled = [self._speller.correct(sentence) for sentence in found]
@@ -85,6 +89,42 @@ class Reader:
             return Sentence(text, spans)
         masked, names = mask(text, names)
         return Sentence(masked, (*spans, *names))
+
+
+def _unescaped(text: str) -> str:
+    """The text with the letters and apostrophes that are entities inside a word; all others are carried over."""
+    return _IN_WORD.sub(lambda entity: unescape(entity[0]), text) if "&" in text else text
+
+
+def _readable(text: str) -> str:
+    """A sentence's letters as people type them: each by itself, with its accent, and no hyphen that isn't seen."""
+    return normalize("NFC", text).translate(_LETTERS) if _JOINED.search(text) else text
+
+
+_LETTERS: Final = str.maketrans(
+    {
+        "ﬀ": "ff",
+        "ﬁ": "fi",
+        "ﬂ": "fl",
+        "ﬃ": "ffi",
+        "ﬄ": "ffl",
+        "ﬅ": "st",
+        "ﬆ": "st",
+        "\u00ad": None,
+        "\u2060": None,
+        "\ufeff": None,
+    }
+)
+_JOINED = re.compile("[\u00ad\u0300-\u036f\u2060\ufb00-\ufb06\ufeff]")
+_ACCENTED = (
+    r"&(?:[A-Za-z](?:acute|grave|circ|uml|cedil|tilde)|[AaOo][Ee]lig"
+    r"|#(?:19[2-9]|20[0-79]|21[0-46-9]|22[0-9]|23[0-9]|24[0-68-9]|25[0-5]|33[89])|#x(?i:c[0-9a-f]|e[0-9a-f]|15[23]));"
+)
+_APOSTROPHE = r"&(?:#(?:39|x27|8217|x2019)|apos|rsquo);"
+_BEFORE, _AFTER = r"(?<=[^\W\d_])", r"(?=[^\W\d_])"
+_IN_WORD = re.compile(
+    rf"{_BEFORE}(?:{_ACCENTED}|{_APOSTROPHE})+{_AFTER}|{_BEFORE}(?:{_APOSTROPHE})?(?:{_ACCENTED})+|(?:{_ACCENTED})+{_AFTER}"
+)
 
 
 def _as_typed(spans: tuple[Span, ...]) -> list[Span]:

@@ -5,9 +5,11 @@ of the text stays where it is (`model.layout`).
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from operator import attrgetter
 from typing import Final
 
 from model.layout import parts
@@ -26,7 +28,17 @@ _INITIALS = re.compile(r"[A-ZÀ-Ö]|(?:[^\W\d_][.-]{1,2})+[^\W\d_]")
 _NEXT = re.compile(r"\s*[«\"“(\[—–-]*\s*([^\W\d_]*)")
 _QUOTED = re.compile(r"«[^«»]*»|“[^“”]*”|\"[^\"\n]*\"(?!\w)|\([^()]*\)|\[[^\[\]]*\]")
 _GLUED = re.compile(r"(⟦n[1-9]⟧)(?=[^\W\d_])")  # 15ans
-_TAG = re.compile(r"<[^<>]*>")
+_BESIDE = re.compile(r"(?<=[^\W\d_])(?=⟦)|(?<=⟧)(?=[^\W\d_])")  # Salut👋toi
+_TAG = re.compile(r"<[^<>]*>|&#?\w+;")
+_BLOCK = re.compile(  # what is in another element is another sentence
+    r"</?(?:address|article|aside|blockquote|body|br|caption|center|d[dlt]|details|div|fieldset|figcaption|figure|footer|form|h[1-6]|header"
+    r"|hr|html|label|legend|li|main|nav|ol|option|p|section|select|summary|t(?:able|body|[dhr]|foot|head)|title|ul)\b[^<>]*>",
+    re.IGNORECASE,
+)
+_BETWEEN = frozenset("=<>|→⇒")  # parts of a formula of words, of a path through menus
+_LONGEST_BEFORE: Final = 60  # characters of an abbreviation
+_start = attrgetter("start")
+_SPACE = re.compile(r"&(?:nbsp|thinsp|#160|#8239|#x(?i:a0|202f));")
 
 
 @dataclass(frozen=True)
@@ -75,7 +87,7 @@ def segment(text: str, languages: tuple[str, str], *, slots: bool = True) -> Seg
         between[-1] += kept
         spans = find(body, *languages) if slots else _as_typed(find(body, *languages))
         for start, end in _pieces(body, spans, languages[0]):
-            before, inside, after = _peel(body, start, end, [span for span in spans if start <= span.start < end])
+            before, inside, after = _peel(body, start, end, _within(spans, start, end))
             between[-1] += before
             if inside is not None:
                 sentences.append(inside if slots else Sentence(restore(inside.text, inside.spans)))
@@ -86,11 +98,27 @@ def segment(text: str, languages: tuple[str, str], *, slots: bool = True) -> Seg
 def _pieces(body: str, spans: Sequence[Span], language: str) -> Iterator[tuple[int, int]]:
     """Where the sentences of a body are, none too long, white space before each included."""
     start = 0
-    for end in _ends(body, spans, ends(language)):
+    apart = [place for span in spans if span.kind == "x" for place in _apart(span, body)]
+    found = _ends(body, spans, ends(language))
+    for end in sorted({*found, *apart}) if apart else found:
         yield from _cut(body, start, end, spans, language)
         start = end
     if start < len(body):
         yield from _cut(body, start, len(body), spans, language)
+
+
+def _apart(span: Span, body: str) -> tuple[int, ...]:
+    """Where sentences end because of a span: after the tag of a block, around a sign between words."""
+    if span.text[0] == "<" and _BLOCK.fullmatch(span.text):
+        return (span.end,)
+    if (
+        span.text in _BETWEEN
+        and body[: span.start].strip()
+        and body[span.start - 1].isspace()
+        and body[span.end : span.end + 1].isspace()
+    ):
+        return span.start, span.end
+    return ()
 
 
 def _ends(body: str, spans: Sequence[Span], words: Ends) -> Iterator[int]:
@@ -120,7 +148,8 @@ def _ends_here(body: str, start: int, mark: re.Match[str], words: Ends) -> bool:
     found = mark[0]
     if found[-1] in "\"”’'»)]" or found[:2] == ".." or found[0] == "…":
         return capital  # « Viens ! » dit-il; je... ne sais pas
-    before = _BEFORE_POINT.search(body, start, mark.start()) if found[0] == "." else None
+    near = max(start, mark.start() - _LONGEST_BEFORE)
+    before = _BEFORE_POINT.search(body, near, mark.start()) if found[0] == "." else None
     if before is None:
         return True
     last = before[1]
@@ -137,16 +166,17 @@ def _is_short(text: str) -> bool:
 
 def _fits(body: str, start: int, end: int, spans: Sequence[Span]) -> bool:
     """Whether the network can read it at once."""
+    inside = _within(spans, start, end)
+    if len(inside) > sum(MOST.values()):
+        return False
     counts = dict.fromkeys(MOST, 0)
-    for span in spans:
-        if start <= span.start < end:
-            counts[span.kind] += 1
-    carried = sum(span.end - span.start for span in spans if start <= span.start < end)
-    text = body[start:end]
+    for span in inside:
+        counts[span.kind] += 1
+    carried = sum(span.end - span.start for span in inside)
     return (
         all(counts[kind] <= most for kind, most in MOST.items())
-        and len(text) - carried <= LONGEST_CHARACTERS
-        and len(text.split()) <= LONGEST_WORDS
+        and end - start - carried <= LONGEST_CHARACTERS
+        and len(body[start:end].split()) <= LONGEST_WORDS
     )
 
 
@@ -192,8 +222,18 @@ def _farthest(body: str, start: int, end: int, spans: Sequence[Span]) -> int:
     return low
 
 
+def _within(spans: Sequence[Span], start: int, end: int) -> Sequence[Span]:
+    """Those that begin in a part of their text."""
+    if not spans:
+        return spans
+    first = bisect_left(spans, start, key=_start)
+    return spans[first : bisect_left(spans, end, first, key=_start)]
+
+
 def _inside(place: int, spans: Sequence[Span]) -> Span | None:
-    return next((span for span in spans if span.start < place < span.end), None)
+    """The span that a place is in the middle of."""
+    before = bisect_left(spans, place, key=_start) - 1
+    return spans[before] if before >= 0 and place < spans[before].end else None
 
 
 def _peel(body: str, start: int, end: int, spans: Sequence[Span]) -> tuple[str, Sentence | None, str]:
@@ -223,8 +263,15 @@ def _peel(body: str, start: int, end: int, spans: Sequence[Span]) -> tuple[str, 
         else:
             break
     after = text[last:]
+    if inner and _SPACE.fullmatch(inner[-1].text) and not text[inner[-1].end : last].strip("!?:;»"):
+        space = inner.pop()  # before a mark: English has none there
+        after = space.text + after
+        text = f"{text[: space.start]} {text[space.end : last]}"
+        last = len(text)
     masked, kept = mask(text[first:last], [_moved(span, first) for span in inner])
     masked = _GLUED.sub(r"\1 ", masked)
+    if any(not span.text.isascii() and _stays(span) for span in kept):
+        masked = _BESIDE.sub(" ", masked)
     return before, Sentence(" ".join(masked.split()), tuple(kept)), after
 
 
@@ -246,5 +293,5 @@ def _moved(span: Span, start: int) -> Span:
 
 
 def _stays(span: Span) -> bool:
-    """Whether it stands at an edge without being a part of the sentence: an emoji, a tag."""
+    """Whether it stands at an edge without being a part of the sentence: an emoji, a tag, an entity."""
     return span.kind == "x" and (not any(map(str.isalnum, span.text)) or _TAG.fullmatch(span.text) is not None)

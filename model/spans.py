@@ -60,12 +60,25 @@ def find(text: str, language: str, target: str) -> list[Span]:
         for start in range(begin, sign.start() + 1):
             match = pattern.match(text, start)
             if match is not None and (span := _span(match, rules)) is not None:
-                found.append(span)
                 at = span.end
+                if (
+                    found
+                    and found[-1].end + 1 >= start
+                    and span.kind == "n"
+                    and _COMPARES.fullmatch(text, found[-1].start, span.start)
+                ):
+                    span = _joined(found.pop(), span, text)
+                found.append(span)
                 break
         else:
             at = sign.start() + 1
     return found
+
+
+def _joined(sign: Span, number: Span, text: str) -> Span:
+    """A number with the sign before it: ``< 5 %``, ``~20``."""
+    before = text[sign.start : number.start]
+    return Span(sign.start, number.end, "n", before + number.text, before + number.target)
 
 
 def _span(match: re.Match[str], rules: Mapping[str, Rule]) -> Span | None:
@@ -139,4 +152,5 @@ def _scanner(language: str, target: str) -> tuple[re.Pattern[str], re.Pattern[st
     return re.compile(begins), pattern, {rule.name: rule for rule in (*numbers.marked, numbers.plain)}
 
 
+_COMPARES = re.compile(r"(?:[<>=≤≥≈≠~±×÷]|[<>]=)[ \u00a0\u202f]?")
 _PLAIN, _IN_PLAIN = re.compile(f"[{PLAIN}]*"), re.compile(IN_PLAIN)

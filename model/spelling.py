@@ -12,7 +12,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
-from model.lexicon import TOKEN, Lexicon, fold, tokens_of, typed
+from model.lexicon import MIXED, TOKEN, Lexicon, fold, tokens_of, typed
 from model.wordlists import ALIKE, HABITS, LETTERS, SHORT
 
 # What slips cost, in powers of two.
@@ -98,7 +98,9 @@ class Speller:
                 words[place] = re.split("[ ']", LETTERS[word])[-1]
                 continue
             capital = token[0][0].isupper()
-            if capital and (token[0][1:2].isupper() or (place and not self._begins(text, tokens, place))):
+            if MIXED.search(token[0]) or (
+                capital and (token[0][1:2].isupper() or (place and not self._begins(text, tokens, place)))
+            ):
                 continue
             before, after = words[place - 1] if place else "", words[place + 1] if place + 1 < len(words) else ""
             better = self._better(word, before, after, capital=capital)
@@ -126,7 +128,12 @@ class Speller:
     def _find_kind(self, token: str, name: bool) -> tuple[str, int]:
         """A token in lower case, and what there is to do about it; ``name``: a capital makes it one."""
         word = typed(token)
-        if word[0] == "⟦" or word[-1] == "'" or (token[0].isupper() and (name or token[1:2].isupper())):
+        if (
+            word[0] == "⟦"
+            or word[-1] == "'"
+            or MIXED.search(token)
+            or (token[0].isupper() and (name or token[1:2].isupper()))
+        ):
             return word, _MARK
         if token in LETTERS or word not in self._lexicon:
             return word, _DOUBTFUL
@@ -159,8 +166,8 @@ class Speller:
         lexicon = self._lexicon
         if word in lexicon:
             return self._sounds_alike(word, before, after)
-        if word in HABITS:
-            return HABITS[word]
+        if (meant := HABITS.get(word) or lexicon.drawn_out(word)) is not None:
+            return meant
         if word in SHORT:
             return None
         joined = word.replace("-", "")

@@ -21,6 +21,7 @@ from model.numbers import (
     ENGLISH_TIME,
     FRACTION,
     FRENCH,
+    FRENCH_BEGINS,
     FRENCH_PLAIN,
     IN_ENGLISH,
     JOINT,
@@ -62,11 +63,11 @@ def typography(language: str, target: str) -> Typography:
     """Of a pair of ISO 639-3 codes."""
     match language, target:
         case "fra", "eng":
-            return Typography(FRENCH, FRENCH_PLAIN)
+            return Typography(FRENCH, FRENCH_PLAIN, FRENCH_BEGINS)
         case "eng", "fra":
             return Typography([_into_french(rule) for rule in ENGLISH], _into_french(ENGLISH_PLAIN), ENGLISH_BEGINS)
         case "fra", _:
-            return Typography([_kept(rule) for rule in FRENCH], _kept(FRENCH_PLAIN))
+            return Typography([_kept(rule) for rule in FRENCH], _kept(FRENCH_PLAIN), FRENCH_BEGINS)
         case "eng", _:
             return Typography(ENGLISH, ENGLISH_PLAIN, ENGLISH_BEGINS)
     return Typography((), _ANY)
@@ -74,7 +75,9 @@ def typography(language: str, target: str) -> Typography:
 
 _ANY_NUMBER = r"[0-9]+(?:[.,'’\u00a0\u202f\u2009][0-9]+)*"
 _ANY = Rule(
-    "plain", rf"{ANY_DATE}|{FRACTION}|{SIGN}{_ANY_NUMBER}(?:{JOINT}{_ANY_NUMBER})*(?:[ \u00a0]?[%‰])?|[0-9]+", as_it_is
+    "plain",
+    rf"{ANY_DATE}|{FRACTION}|{SIGN}{_ANY_NUMBER}(?:{JOINT}{_ANY_NUMBER})*(?:[ \u00a0]?[%‰€$£¥])?|[0-9]+",
+    as_it_is,
 )
 
 

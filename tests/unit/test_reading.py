@@ -1,5 +1,7 @@
 """A French text on its way to the network: known for what it is, spelled right, its names carried over."""
 
+from time import thread_time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,6 +52,8 @@ def reader(lexicon: Lexicon) -> Reader:
         ("Donne-moi le telephone.", "Donne-moi le téléphone."),
         ("Mes parent dorment.", "Mes parents dorment."),
         ("Il est partit hier.", "Il est parti hier."),
+        ("Nooooon c'est paaaas possible !!!", "Non c'est pas possible !!!"),
+        ("ouiiii merciiii", "oui merci"),
     ],
 )
 def test_a_slip_is_mended(reader: Reader, typed: str, meant: str) -> None:
@@ -68,6 +72,7 @@ def test_a_slip_is_mended(reader: Reader, typed: str, meant: str) -> None:
         "Monsieur Quéméneur vend son voilier.",
         "Est-ce que tu viens ? Oui, je viens.",
         "Il a 3 chats, MAX_SIZE et {name}.",
+        "Mon portable est sous macOS, le tien sous iOS.",
         "LE TRAIN EST EN RETARD",
         "Ses amis et ces gens sont là où tu es.",
         "On a faim et ils ont soif.",
@@ -169,6 +174,30 @@ def test_the_correction_is_the_text_that_is_translated(reader: Reader) -> None:
     reading = reader.read("- Je vais formir à 14h30 😀\n- Merci.")
     assert reading.corrected == "- Je vais dormir à 14h30 😀\n- Merci."
     assert [sentence.text for sentence in reading.segmented.sentences] == ["Je vais dormir à ⟦n1⟧", "Merci."]
+
+
+@pytest.mark.parametrize(
+    ("typed", "read"),
+    [
+        ("L&apos;&eacute;t&eacute; est l&agrave;.", "L'été est là."),
+        ("l&#39;eau et l&#233;gumes", "l'eau et légumes"),
+        ("la ﬁn de la ﬁle", "la fin de la file"),
+        ("le cho\u00adco\u00adlat", "le chocolat"),
+        ("L'e\u0301te\u0301 est la\u0300.", "L'été est là."),
+        ("Tom &amp; moi &agrave; Paris", "Tom ⟦x1⟧ moi ⟦x2⟧ Paris"),
+    ],
+)
+def test_letters_are_read_however_they_are_written(reader: Reader, typed: str, read: str) -> None:
+    assert [sentence.text for sentence in reader.read(typed).sentences] == [read]
+
+
+@pytest.mark.parametrize(
+    "unit", ["⟦", "1 x 10", "👋a", "1°1'", "M. ", "x² ", "<li>", "a = ", "C:\\a b\\", "&eacute;", "$ 1"]
+)
+def test_no_text_takes_long_to_read(reader: Reader, unit: str) -> None:
+    started = thread_time()
+    reader.read("Je suis là " + (unit * 5000)[:5000])
+    assert thread_time() - started < 1.5  # it took up to 7 s; a quiet machine needs less than 0.1
 
 
 def test_a_network_without_slots_reads_names_and_numbers(lexicon: Lexicon) -> None:
