@@ -72,7 +72,7 @@ def write(form: Form, text: str) -> bytes:
 
 def _text_of(document: str) -> str:
     try:
-        found = json.loads(document.removeprefix("\ufeff"), object_pairs_hook=_without_twins)
+        found = json.loads(document.removeprefix("\ufeff"), object_pairs_hook=_without_twins, parse_int=float)
     except (ValueError, RecursionError):
         raise NotText from None
     text = found.get("text") if isinstance(found, dict) else None

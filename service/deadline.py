@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Protocol
 
 HEADER = "x-deadline"  # unix milliseconds
@@ -42,8 +43,8 @@ def _number(value: Any) -> float | None:
             return None
         case int():
             return min(max(value, -(2**63)), 2**63)
-        case float() if math.isfinite(value):
-            return value
+        case float() | Decimal() if math.isfinite(value):
+            return float(value)
         case datetime():  # AMQP's timestamp: the library made a date of the number
             return value.timestamp() * 1000
         case str() if re.fullmatch(r"-?[0-9]{1,18}(\.[0-9]+)?", value):

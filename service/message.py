@@ -230,8 +230,14 @@ def text_of(delivery: Delivery) -> str:
 
 
 def has_usable_reply_to(delivery: Delivery, queue: str) -> bool:
-    """Whether somebody can be answered: ``reply_to`` is there and isn't the request queue itself."""
-    return bool(delivery.properties.reply_to) and delivery.properties.reply_to != queue
+    """Whether somebody can be answered: ``reply_to`` is there and is neither the request queue nor its quarantine."""
+    reply_to = delivery.properties.reply_to
+    return bool(reply_to) and reply_to not in (queue, quarantine_of(queue))
+
+
+def quarantine_of(queue: str) -> str:
+    """The queue that takes a request queue's erroneous messages."""
+    return f"{queue}.quarantine"
 
 
 def _scored(score: float | None) -> dict[str, str]:

@@ -9,12 +9,13 @@ from typing import ClassVar
 
 from model import url
 from model.errors import DragomanError
+from service.message import quarantine_of
 
 QUEUE_TYPES = ("quorum", "classic", "transient")
 ERRONEOUS_INPUT = ("exit", "continue")
 LOG_FORMATS = ("json", "text")
 MOST_PREFETCHED = 65_535  # AMQP's prefetch count has 16 bits
-LONGEST_QUEUE_NAME = 255 - len(".quarantine")  # bytes; AMQP allows 255
+LONGEST_QUEUE_NAME = 255 - len(quarantine_of(""))  # bytes; AMQP allows 255
 
 
 class SettingsError(DragomanError):
@@ -67,7 +68,7 @@ class Settings:
     @property
     def quarantine_queue(self) -> str:
         """Where erroneous messages are put."""
-        return f"{self.rpc_queue}.quarantine"
+        return quarantine_of(self.rpc_queue)
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> "Settings":

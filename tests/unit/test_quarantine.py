@@ -73,7 +73,10 @@ def test_a_deadline_that_has_passed_does_not_go_back() -> None:
 
 @given(
     body=st.sampled_from(
-        [b"Bonjour", b"", b"\xff", "Où".encode(), b'{"text": "Bonjour"}', b'{"text": 1}', b"[]", b"1"]
+        [
+            *(b"Bonjour", b"", b"\xff", "Où".encode(), b'{"text": "Bonjour"}', b'{"text": 1}', b"[]", b"1"),
+            *(b'{"text": "a", "text": "b"}', rb'{"text": "\ud800"}', b'{"text": "a", "n": ' + b"9" * 5000 + b"}"),
+        ]
     ),
     content_type=st.sampled_from(
         [
@@ -93,7 +96,7 @@ def test_a_deadline_that_has_passed_does_not_go_back() -> None:
     ),
     kind=st.sampled_from([None, "request", "amqp-1.0"]),
     encoding=st.sampled_from([None, "", "utf-8", "UTF8", "identity", "gzip", "binary", b"\xff"]),
-    reply_to=st.sampled_from([None, "", "answers", QUEUE, "amq.rabbitmq.reply-to.g1h2"]),
+    reply_to=st.sampled_from([None, "", "answers", QUEUE, f"{QUEUE}.quarantine", "amq.rabbitmq.reply-to.g1h2"]),
 )
 def test_what_stays_is_what_the_service_would_refuse_again(
     body: bytes, content_type: Any, kind: Any, encoding: Any, reply_to: Any

@@ -81,6 +81,7 @@ def test_these_content_encodings_leave_utf8_as_it_is(encoding: str | None) -> No
         (delivery(reply_to=None), "reply-to"),
         (delivery(reply_to=""), "reply-to"),
         (delivery(reply_to=QUEUE), "reply-to"),
+        (delivery(reply_to=QUARANTINE), "reply-to"),
         (delivery(b"\xff", reply_to=None), "reply-to"),
         (delivery(b"\xff", content_type="application/json"), "not-utf8"),
         (delivery(b"\xff", content_type="image/png"), "content-type"),
@@ -124,6 +125,7 @@ def test_text_of_every_kind_is_served_as_text(content_type: str | None) -> None:
         ('{"text": "Où vas-tu ?"}', "Où vas-tu ?"),
         ('{"text": "O\\u00f9", "lang": "fr", "id": 1}', "Où"),
         ('\ufeff {"text": ""} ', ""),
+        ('{"text": "Bonjour", "id": ' + "9" * 5000 + "}", "Bonjour"),
     ],
 )
 @pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=utf-8", "text/json"])
@@ -214,14 +216,16 @@ def waits(**properties: Any) -> float:
     return deadline_of(Properties(**properties), now) - now
 
 
-@pytest.mark.parametrize("write", [int, str, float, lambda ms: datetime.fromtimestamp(ms / 1000, tz=UTC)])
+@pytest.mark.parametrize("write", [int, str, float, Decimal, lambda ms: datetime.fromtimestamp(ms / 1000, tz=UTC)])
 def test_a_deadline_is_unix_milliseconds_in_any_type(write: Callable[[float], Any]) -> None:
     in_a_minute = int((time.time() + 60) * 1000)
     assert waits(headers={"x-deadline": write(in_a_minute)}) == pytest.approx(60, abs=1)
     assert waits(headers={"x-deadline": write(in_a_minute - 120_000)}) == pytest.approx(-60, abs=1)
 
 
-@pytest.mark.parametrize("value", [None, True, "soon", "", b"1", [1], {"a": 1}, float("nan"), float("inf"), "9" * 400])
+@pytest.mark.parametrize(
+    "value", [None, True, "soon", "", b"1", [1], {"a": 1}, Decimal("NaN"), float("nan"), float("inf"), "9" * 400]
+)
 def test_a_deadline_that_makes_no_sense_is_none(value: Any) -> None:
     assert waits(headers={"x-deadline": value}, expiration=None) == math.inf
     assert waits(expiration=value) == math.inf

@@ -87,7 +87,7 @@ def quarantine_requeue(
     A message leaves the quarantine when the broker has confirmed its copy: none is lost, and one that was under way
     when the connection broke may be translated twice. Messages no longer expire.
     """
-    if reply_to in {queue, DIRECT_REPLY_TO}:
+    if reply_to in {queue, quarantine.quarantine_of(queue), DIRECT_REPLY_TO}:
         raise typer.BadParameter("answers need a queue of their own.", param_hint="--reply-to")
     with reported(as_json=as_json), rpc.Broker(amqp_url) as broker:
         done = quarantine.requeue(

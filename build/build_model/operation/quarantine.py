@@ -187,7 +187,7 @@ def refusal(message: Message, queue: str) -> str | None:
     encoding = properties.get("content_encoding", "")
     if not isinstance(encoding, str) or encoding.lower() not in UTF_8:
         return "content-encoding"
-    if properties.get("reply_to", "") in {"", b"", DIRECT_REPLY_TO, queue}:
+    if properties.get("reply_to", "") in {"", b"", DIRECT_REPLY_TO, queue, quarantine_of(queue)}:
         return "reply-to"
     kind = _kind(properties.get("content_type") or TEXT)
     if kind is None or properties.get("type") == "amqp-1.0":
@@ -209,11 +209,21 @@ def _kind(content_type: Any) -> str | None:
 
 
 def _holds_text(document: str) -> bool:
+    """Whether it is JSON with one string in ``text``, and no name twice in any object."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len(found := dict(pairs)) < len(pairs):
+            raise ValueError
+        return found
+
     try:
-        found = json.loads(document.removeprefix("\ufeff"))
-    except (ValueError, RecursionError):
+        found = json.loads(document.removeprefix("\ufeff"), object_pairs_hook=once, parse_int=float)
+        if not isinstance(found, dict) or not isinstance(found.get("text"), str):
+            return False
+        found["text"].encode()
+    except (ValueError, RecursionError):  # half a surrogate pair too
         return False
-    return isinstance(found, dict) and isinstance(found.get("text"), str)
+    return True
 
 
 def restored(message: Message, reply_to: str | None) -> Message:
