@@ -10,6 +10,8 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Self
 
+from pika import frame, spec
+
 CHUNK_BYTES = 65_536
 GREETING_BYTES = 4096
 """As much of what a client says first is kept, so that one connection can be told from another."""
@@ -25,11 +27,26 @@ class Connection:
     greeting: bytes = b""
     dropping: bool = False
     muted: bool = False
+    unconfirmed: bool = False
     breaking: bool = False
+    rest: bytes = b""
 
     def matches(self, said: bytes) -> bool:
         """Whether its client said this at the beginning; a RabbitMQ client says its connection's name there."""
         return said in self.greeting
+
+    def without_confirms(self, data: bytes) -> bytes:
+        """What the broker says, whole frames of it, without its confirms; what is cut off waits for its rest."""
+        self.rest, kept = self.rest + data, b""
+        while True:
+            length, found = frame.decode_frame(self.rest)
+            if found is None:
+                return kept
+            method = getattr(found, "method", None)
+            self.unconfirmed &= not isinstance(method, spec.Channel.OpenOk)
+            if not (self.unconfirmed and isinstance(method, spec.Basic.Ack)):
+                kept += self.rest[:length]
+            self.rest = self.rest[length:]
 
     def end(self, reset: bool) -> None:
         """Closes both sides, with FIN or with RST."""
@@ -90,6 +107,16 @@ class Proxy:
                 connection.muted |= connection.matches(said)
 
         self._do(mute)
+
+    def withhold_confirms(self, said: bytes) -> None:
+        """Drops the confirms, and nothing else, to clients that said ``said``, until they open another one:
+        so a channel looks that waits for a node that is gone. To be called while nothing is on its way."""
+
+        def withhold() -> None:
+            for connection in self._connections:
+                connection.unconfirmed |= connection.matches(said)
+
+        self._do(withhold)
 
     def pass_on(self) -> None:
         """Hands on what new connections say."""
@@ -158,6 +185,8 @@ class Proxy:
             await self._wait(len(data))
             if connection.dropping or (upstream and connection.muted):
                 continue
+            if not upstream and (connection.unconfirmed or connection.rest):
+                data = connection.without_confirms(data)
             if upstream and connection.breaking:
                 target.write(data[:-3])  # a frame ends with a byte of its own after its payload
                 await target.drain()

@@ -392,6 +392,23 @@ def test_a_drain_needs_the_brokers_word_on_acks_and_on_nothing_else(
     assert code == 0 or service.events[-1]["open_connections"] == ["requests"]
 
 
+def test_what_the_broker_does_not_confirm_goes_out_again_on_another_channel(
+    start: Start, client: Client, proxy: Proxy, through: Callable[[int], str]
+) -> None:
+    service = start(AMQP_URL=through(proxy.port)).ready()
+    assert client.ask("before").text == "BEFORE"
+    time.sleep(0.5)  # confirmed
+    proxy.withhold_confirms(b" replies")
+    client.send("twice")
+    assert client.receive()[0].text == "TWICE"
+    service.says("the broker confirms nothing")
+    assert client.receive()[0].text == "TWICE"
+    assert client.ask("after").text == "AFTER"
+    service.send(signal.SIGTERM)
+    assert service.exit_code() == 0
+    assert client.depth(client.request_queue) == 0
+
+
 def test_a_deleted_queue_is_declared_again(start: Start, client: Client) -> None:
     service = start().ready()
     client.channel.queue_delete(client.request_queue)
