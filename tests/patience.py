@@ -10,10 +10,21 @@ AT_ONCE_SECONDS = 7.0
 """What isn't waited for takes less, on a busy machine too; each deadline of the service and the client is longer."""
 
 
-def until(condition: Callable[[], Any], what: str | Callable[[], str], seconds: float = PATIENCE_SECONDS) -> Any:
-    """Waits for a condition; what it gave. Where it doesn't come, says what was waited for."""
-    deadline = time.monotonic() + seconds
+def until(
+    condition: Callable[[], Any],
+    what: str | Callable[[], str],
+    seconds: float = PATIENCE_SECONDS,
+    progress: Callable[[], object] = lambda: None,
+) -> Any:
+    """Waits for a condition; what it gave. Where it doesn't come, says what was waited for.
+
+    Args:
+        seconds: how long, counted anew whenever ``progress`` gives something else: much work takes long somewhere.
+    """
+    deadline, reached = time.monotonic() + seconds, progress()
     while not (found := condition()):
+        if reached != (reached := progress()):
+            deadline = time.monotonic() + seconds
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {seconds:g} s: {what if isinstance(what, str) else what()}")
         time.sleep(0.02)

@@ -109,8 +109,8 @@ class Proxy:
         self._do(mute)
 
     def withhold_confirms(self, said: bytes) -> None:
-        """Drops the confirms, and nothing else, to clients that said ``said``, until they open another one:
-        so a channel looks that waits for a node that is gone. To be called while nothing is on its way."""
+        """Drops confirms, nothing else, of clients that said ``said``, until they open another channel: so looks one
+        that waits for a node that is gone. To be called while nothing is on its way."""
 
         def withhold() -> None:
             for connection in self._connections:

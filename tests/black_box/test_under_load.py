@@ -65,7 +65,7 @@ def rate(client: Timed, sentences: Iterator[str]) -> float:
     began = time.monotonic()
     for text in islice(sentences, BURST):
         client.send(text)
-    client.wait_answered(300)
+    client.wait_answered()
     return min(MOST_A_SECOND, SHARE * BURST / (time.monotonic() - began))
 
 
@@ -89,7 +89,7 @@ def test_forward_and_back_five_times_with_a_deploy_killed_in_each_phase_loses_no
                 assert ran.exit_code == 0, ran.stdout + ran.stderr
             assert place.versions() == ["1.0.0"] * REPLICAS
         meanwhile = client.p99(changing, time.monotonic())
-    client.wait_answered(120)
+    client.wait_answered()
     client.settle()
     client.books.check()
     tally = client.books.tally()

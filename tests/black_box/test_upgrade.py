@@ -60,7 +60,7 @@ def test_2_0_0_is_deployed_over_1_0_0_under_load_and_rolled_back(
             assert ran.exit_code == 0, ran.stdout + ran.stderr
             assert place.versions() == ["1.0.0"] * 2
             time.sleep(REST_SECONDS)
-        client.wait_answered(120)
+        client.wait_answered()
         client.settle()
         client.books.check()
         tally = client.books.tally()

@@ -143,9 +143,14 @@ class Client:
         until(lambda: not self.books.unconfirmed, lambda: f"confirms of {len(self.books.unconfirmed)}", seconds)
 
     def wait_answered(self, seconds: float = PATIENCE_SECONDS) -> None:
-        """Waits until the broker took every request and all who wait have their reply."""
+        """Waits until the broker took every request and all who wait have theirs; ``seconds`` from reply to reply."""
         self.wait_confirmed(seconds)
-        until(lambda: not self.books.waiting, lambda: f"{len(self.books.waiting)} replies", seconds)
+        until(
+            lambda: not self.books.waiting,
+            lambda: f"{len(self.books.waiting)} replies",
+            seconds,
+            progress=lambda: len(self.books.waiting),
+        )
 
     def wait_replies(self, count: int, seconds: float = PATIENCE_SECONDS) -> None:
         """Waits until so many replies came."""

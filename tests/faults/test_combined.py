@@ -55,7 +55,7 @@ def test_nothing_is_lost_when_everything_fails_at_once(
         each.result(120)
     done.set()
     killer.result(30)
-    client.wait_answered(seconds=300)
+    client.wait_answered()
     copies = client.quarantined(len(bad), seconds=120)
     exit_codes = [code for replica in replicas for code in replica.exit_codes]
     record_property("kills", len(exit_codes))

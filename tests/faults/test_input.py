@@ -129,14 +129,17 @@ def test_erroneous_input_is_quarantined_and_costs_one_restart(
 @fault("one bad inside a batch of 32")
 def test_the_31_others_are_answered_first(replica: Replica, client: Client) -> None:
     ends = len(replica.exit_codes)
-    client.send(longest())  # keeps the model busy while the 32 arrive, so that they are its next batch
+    replica.signal("SIGSTOP")  # so that all are there when it goes on, however slow we are
+    client.send(longest())  # keeps the model busy while the others are read, be they its next batch or of this one
     sent = [
-        client.send(b"\xff", erroneous=True) if number == 15 else client.send(f"J'ai {number} chats.")
-        for number in range(32)
+        client.send(b"\xff", erroneous=True) if number == 29 else client.send(f"J'ai {number} chats.")
+        for number in range(31)
     ]
+    client.wait_confirmed()
+    replica.signal("SIGCONT")
     client.wait_answered()
     order = list(client.replies)
-    assert order[-1] == sent[15]
-    assert client.replies[sent[15]].error == "not-utf8"
+    assert order[-1] == sent[29]
+    assert client.replies[sent[29]].error == "not-utf8"
     assert replica.ended(ends + 1) == 65
     assert replica.exit_codes[ends:] == [65]

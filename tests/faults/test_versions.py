@@ -38,7 +38,7 @@ def test_all_bad_are_in_quarantine_and_all_good_are_answered(
             body, properties = erroneous(number // (GOOD // BAD), client.queue)
             silent = "reply_to" in properties
             bad.add(client.send(body, erroneous=True, gone=silent, **properties))
-    client.wait_answered(seconds=420)
+    client.wait_answered()
     # Those that can't be answered are awaited where they must end.
     assert client.quarantined(BAD, seconds=120).keys() == bad
     assert good <= client.replies.keys()
