@@ -3,6 +3,9 @@
 A checkpoint's weights are numbers of half precision, so packing them loses nothing; features stay in single precision,
 products and sums too. What a network is asked doesn't change: its matrices say themselves how they are multiplied.
 Whether a checkpoint is served so is decided when it is made, and stands in its manifest.
+
+What isn't packed lies by column, in the order in which a product of a few rows reads it: the same numbers, and
+products of 4 to 32 rows take up to half the time.
 """
 
 import copy
@@ -12,25 +15,45 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-_LEAST = 4_096  # numbers in a matrix; a smaller one isn't worth the call
+_LEAST = 2**18  # numbers in a matrix; a smaller one is multiplied as fast as it lies
+# What multiplies by nothing but `linear`. An LSTM's kernel wants its weights by row and would turn them each time.
+_MULTIPLYING = (nn.Linear, nn.Embedding, nn.GRU, nn.GRUCell)
 
 
-def dynamic(network: Any) -> Any | None:
-    """A copy of ``network`` whose matrices are packed; None where there are none, or the processor can't."""
+def by_column(network: Any) -> Any:
+    """A copy of ``network`` whose matrices lie in memory as products read them; their numbers are the same."""
+    return _turn(copy.deepcopy(network))
+
+
+def _turn(network: Any) -> Any:
+    for module in network.modules():
+        if isinstance(module, _MULTIPLYING):
+            for parameter in module._parameters.values():
+                if parameter is not None and parameter.dim() == 2 and not isinstance(parameter, Matrix):
+                    parameter.data = parameter.data.t().contiguous().t()
+    return network
+
+
+def dynamic(network: Any, least: int = _LEAST) -> Any | None:
+    """A copy of ``network`` whose matrices are packed; None where there are none, or the processor can't.
+
+    Args:
+        least: numbers in a matrix that is worth packing.
+    """
     if "fbgemm" not in torch.backends.quantized.supported_engines:
         return None
     prepared = copy.deepcopy(network)
     packed: dict[int, Matrix] = {}  # a matrix that several modules share is packed once
     for module in prepared.modules():
         for name, parameter in list(module._parameters.items()):
-            if parameter is not None and parameter.dim() == 2 and parameter.numel() >= _LEAST:
+            if parameter is not None and parameter.dim() == 2 and parameter.numel() >= least:
                 if id(parameter) not in packed:
                     packed[id(parameter)] = parameter.detach().as_subclass(Matrix)
                     packed[id(parameter)]._packed = {}
                 module._parameters[name] = packed[id(parameter)]
         if isinstance(module, nn.RNNBase):
             module._flat_weights = [module._parameters[name] for name in module._flat_weights_names]
-    return prepared.eval() if packed else None
+    return _turn(prepared).eval() if packed else None
 
 
 class Matrix(Tensor):

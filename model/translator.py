@@ -13,7 +13,7 @@ import torch
 from model.calibration import Calibration
 from model.checkpoint import Checkpoint, Vocabularies, load_checkpoint
 from model.contract import Search, Unreadable, Vocabulary
-from model.dynamic import dynamic
+from model.dynamic import by_column, dynamic
 from model.errors import GoldenMismatch
 from model.fingerprint import LEXICONS
 from model.folder import NETWORK
@@ -171,7 +171,8 @@ def find(checkpoint: Checkpoint, beam: int = BEAM, path: str | None = None) -> t
     if wanted == "dynamic" and (packed := dynamic(network)) is not None:
         quick = search(packed, ids, beam)
         return without_repetition(quick, quick, ids), "dynamic"
-    return without_repetition(again, again, ids), "plain"
+    plain = search(by_column(network), ids, beam)
+    return without_repetition(plain, plain, ids), "plain"
 
 
 def translate_sentences(

@@ -100,7 +100,9 @@ COMMON: Final = _words(
     "je tu il elle on nous vous ils elles le la les un une des du de et est en que qui ne pas ce se sa son mon ma",
     "mes a au aux dans pour sur par avec plus me te lui y si ou mais où donc or ni car tout bien être avoir fait",
     "comme sans sont ont ai as es suis non oui merci bonjour très ici sous chez entre quand quoi nos vos leur ces",
-    "ses tes ton ta no do",
+    "ses tes ton ta no do j'ai c'est n'est qu'il d'un d'une s'il vais vas va allons allez vont veux veut voulez peux",
+    "peut pouvez dois doit devez fais fait faites faut sais sait cette cet ceux était étais avons avez sommes êtes",
+    "à ça cela moi toi votre notre été faire quelle quel toute pourquoi rien jamais j'aime c'était n'a l'ai",
 )
 
 # The commonest words of other languages.

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from build_model.training.check import build_network, build_vocabularies
 from build_model.training.serving import decide
 from model.checkpoint import RELEASED, Golden, load_checkpoint, save_checkpoint, stored
 from model.contract import Model
-from model.dynamic import Matrix, dynamic
+from model.dynamic import Matrix, by_column, dynamic
 from model.folder import load_model
 from model.search import greedy, ids_of
 from model.translator import Translator
@@ -24,10 +25,11 @@ FOLDERS = {
 TEXTS = ["Je vais dormir.", "Il dort.", "Elle est contente.", "Le chat mange la souris.", "Où est la gare ?"]
 
 
-def served_in_half(model: Model) -> tuple[torch.nn.Module, tuple]:
+def served_in_half(model: Model, **settings: int) -> tuple[torch.nn.Module, tuple]:
     """A network with the weights that a checkpoint of it would hold, and its vocabularies."""
     vocabularies = build_vocabularies(model, TEXTS)
     network = build_network(model, vocabularies)
+    network = model.network(replace(network.config, **settings)).eval()
     network.load_state_dict({name: stored(tensor) for name, tensor in network.state_dict().items()})
     return network, vocabularies
 
@@ -36,7 +38,7 @@ def served_in_half(model: Model) -> tuple[torch.nn.Module, tuple]:
 def test_a_network_with_packed_matrices_finds_what_it_found(name: str) -> None:
     model = load_model(FOLDERS[name])
     network, vocabularies = served_in_half(model)
-    packed = dynamic(network)
+    packed = dynamic(network, least=1)
     assert packed is not None
     ids = ids_of(*vocabularies, pads=model.pads)
     for text in TEXTS:
@@ -57,7 +59,7 @@ def test_a_matrix_that_serves_two_layers_is_packed_with_the_bias_of_each() -> No
             self.bare.weight = self.one.weight
 
     tied = Tied().half().float().eval()
-    packed, features = dynamic(tied), torch.randn(3, 80)
+    packed, features = dynamic(tied, least=1), torch.randn(3, 80)
     for _ in range(2):
         for name in ("one", "other", "bare"):
             found, expected = getattr(packed, name)(features), getattr(tied, name)(features)
@@ -68,11 +70,39 @@ def test_a_network_of_small_matrices_is_left_alone() -> None:
     assert dynamic(torch.nn.Linear(8, 8)) is None
 
 
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_network_whose_matrices_lie_by_column_finds_what_it_found(name: str) -> None:
+    model = load_model(FOLDERS[name])
+    network, vocabularies = served_in_half(model)
+    turned, ids = by_column(network), ids_of(*vocabularies, pads=model.pads)
+    for text in TEXTS:
+        source = torch.tensor([vocabularies[0].encode(text)])
+        plain, quick = greedy(network, ids, source), greedy(turned, ids, source)
+        assert [one.ids for one in quick] == [one.ids for one in plain]
+        assert quick[0].score == pytest.approx(plain[0].score, abs=1e-4)
+    pairs = list(zip(network.named_parameters(), turned.parameters(), strict=True))
+    assert all(torch.equal(parameter, other) for (_, parameter), other in pairs)
+    assert all(parameter.is_contiguous() for (_, parameter), _ in pairs)  # what is saved again is as it was
+    assert any(not other.is_contiguous() for _, other in pairs)
+
+
+@pytest.mark.parametrize("layer", [torch.nn.GRU, torch.nn.LSTM, torch.nn.RNN, torch.nn.TransformerEncoderLayer])
+def test_every_layer_of_torch_s_gives_the_same_with_its_matrices_by_column(layer: Any) -> None:
+    torch.manual_seed(1)
+    one = layer(32, 4 if layer is torch.nn.TransformerEncoderLayer else 32).eval()
+    features = torch.randn(5, 3, 32)
+    with torch.inference_mode():
+        found, expected = by_column(one)(features), one(features)
+    same = zip(*((part if isinstance(part, tuple) else (part,)) for part in (found, expected)), strict=True)
+    for given, wanted in [(a, b) for a, b in same if isinstance(a, torch.Tensor)]:
+        torch.testing.assert_close(given, wanted)
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A checkpoint of the Transformer, which learnt nothing, with one golden."""
+    """A checkpoint of a Transformer with matrices worth packing, which learnt nothing, with one golden."""
     code = FOLDERS["transformer"]
-    network, vocabularies = served_in_half(load_model(code))
+    network, vocabularies = served_in_half(load_model(code), width=256)
     save_checkpoint(network, vocabularies, tmp_path, code=code)
     answer = Translator.load(tmp_path, code).translate([TEXTS[0]])[0].text
     save_checkpoint(network, vocabularies, tmp_path, goldens=[Golden(TEXTS[0], answer)], code=code)

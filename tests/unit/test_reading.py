@@ -264,6 +264,8 @@ def test_english_is_known_by_its_commonest_words_and_gets_the_benefit_of_the_dou
     [
         "Je vais dormir, mais il est trop tard pour ça.",
         "Où est la gare ?",
+        "Je vais dormir.",
+        "C'est à moi.",
         "Ich habe heute keine Zeit.",
         "¿Dónde está la parada del autobús?",
         "Waar is het station?",
