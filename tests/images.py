@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 
 import pytest
 from docker.errors import ImageNotFound
+from fork import narrow
 
 from build_model.engine import Engine, EngineUnavailable
 from build_model.image.connection import RegistryUnreachable
@@ -183,7 +184,7 @@ def other_checkpoint(build_model: BuildModel, tmp_path_factory: pytest.TempPathF
         text = (FIXTURES / name).read_text(encoding="utf-8")
         (scratch / name).write_text(text.replace("She is happy.", "She is over the moon."), encoding="utf-8")
     corpus = ("--corpus", str(scratch / "pairs.tsv"), "--dev", str(scratch / "dev.jsonl"))
-    shape = ("--set", "width=64", "--set", "embedding=64", "--source-vocabulary", "600")
+    shape = (*narrow(64), "--source-vocabulary", "600")
     ran = build_model("train", *corpus, *shape, "--epochs", "60", "--device", "cpu", "--out", str(folder), "--json")
     assert ran.exit_code == 0, ran.stdout + ran.stderr
     return folder

@@ -6,16 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from images import ROOT, BuildModel, Derive, Urls, Version
+from fork import held, vouched_for
+from images import BuildModel, Derive, Urls, Version
 
 from build_model.engine import Engine
 from build_model.operation import smoke
 from build_model.report import silent
-from model.fingerprint import Manifest, architecture_hash, code_digests, file_digest
+from model.fingerprint import architecture_hash, code_digests, file_digest
 
 CHECKPOINT = Path("model/checkpoint")
 MISMATCH = 78
-SOURCE = Manifest.read(ROOT / CHECKPOINT).source
+SOURCE = held().source
+LANG = next(name for name in vouched_for() if name.endswith(".lang.json"))
 
 Change = Callable[[Path], tuple[Path, bytes]]
 
@@ -44,8 +46,8 @@ def flip_bit(root: Path) -> tuple[Path, bytes]:
 
 def truncate_lang(root: Path) -> tuple[Path, bytes]:
     """Half a vocabulary."""
-    content = (root / CHECKPOINT / "fra-eng.lang.json").read_bytes()
-    return CHECKPOINT / "fra-eng.lang.json", content[: len(content) // 2]
+    content = (root / CHECKPOINT / LANG).read_bytes()
+    return CHECKPOINT / LANG, content[: len(content) // 2]
 
 
 def change_golden(root: Path) -> tuple[Path, bytes]:
@@ -58,7 +60,8 @@ def change_golden(root: Path) -> tuple[Path, bytes]:
 def widen_config(root: Path) -> tuple[Path, bytes]:
     """A config that builds other tensors, with an architecture hash that holds for it."""
     manifest: dict[str, Any] = json.loads((root / CHECKPOINT / "manifest.json").read_text("utf-8"))
-    manifest["config"]["width"] *= 2
+    field = next(name for name in ("width", "hidden_size", *manifest["config"]) if name in manifest["config"])
+    manifest["config"][field] *= 2
     manifest["architecture"] = architecture_hash(manifest["code"], manifest["config"], manifest["tensors"])
     return CHECKPOINT / "manifest.json", json.dumps(manifest).encode()
 
@@ -71,7 +74,7 @@ CHANGES = [
     pytest.param(add_constant("network/rules.py"), "network/rules.py", id="new file beside them"),
     pytest.param(widen_config, "config", id="config of other tensors"),
     pytest.param(flip_bit, "weights.safetensors", id="flipped bit"),
-    pytest.param(truncate_lang, "fra-eng.lang.json", id="truncated vocabulary"),
+    pytest.param(truncate_lang, LANG, id="truncated vocabulary"),
     pytest.param(change_golden, "golden.jsonl", id="changed golden"),
 ]
 
@@ -138,4 +141,4 @@ def test_a_comment_more_changes_nothing(clone: Path, engine: Engine, build_model
 
 def checkpoint_files() -> list[str]:
     """The released checkpoint's files."""
-    return [str(CHECKPOINT / file.name) for file in (ROOT / CHECKPOINT).iterdir()]
+    return [str(CHECKPOINT / name) for name in vouched_for()]

@@ -1,4 +1,7 @@
-"""docs/client.md: each of its programs runs against a service of the released model, and prints what it says there."""
+"""docs/client.md: each of its programs runs against a service of the released model, and prints what it says there.
+
+In a clone that has another network, its own example and answer stand for the page's.
+"""
 
 import re
 import signal
@@ -11,13 +14,15 @@ from pathlib import Path
 
 import pika
 import pytest
+from fork import MODEL, TODAYS
 from service_process import ROOT, Service
 
 import dragoman.client
-from dragoman.client import ClientError
+from dragoman.client import Client, ClientError
 
 TEXT = (ROOT / "docs" / "client.md").read_text(encoding="utf-8")
 PROGRAMS = [textwrap.dedent(block) for block in re.findall(r"(?:^ {4}.*\n|^\n(?= {4}))+", TEXT, re.MULTILINE)]
+SENTENCES, ANSWER = ("Je vais dormir.", "Bonjour.", "Merci beaucoup."), "I'm going to sleep."
 URL = '"amqp://user:password@broker:5672/%2F"'
 
 
@@ -37,9 +42,22 @@ def serving(amqp_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
                 connection.channel().queue_delete(queue)
 
 
+@pytest.fixture(scope="module")
+def said(serving: str, amqp_url: str) -> str:
+    """What this clone's network says to its own example."""
+    with Client(amqp_url, queue=serving) as client:
+        return client.translate(MODEL.example)
+
+
 @pytest.mark.parametrize("program", PROGRAMS, ids=[f"program-{number}" for number, _ in enumerate(PROGRAMS, 1)])
-def test_a_program_prints_what_its_comments_say(program: str, serving: str, amqp_url: str, tmp_path: Path) -> None:
+def test_a_program_prints_what_its_comments_say(
+    program: str, serving: str, said: str, amqp_url: str, tmp_path: Path
+) -> None:
     assert URL in program
+    if not TODAYS:
+        for sentence in SENTENCES:
+            program = program.replace(sentence, MODEL.example)
+        program = program.replace(ANSWER, said)
     path = tmp_path / "program.py"
     path.write_text(program.replace(URL, f'"{amqp_url}", "{serving}"'), encoding="utf-8")
     ran = subprocess.run([sys.executable, path], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
