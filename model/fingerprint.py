@@ -173,6 +173,7 @@ def verify(folder: Path, network: Path = NETWORK, code: Path = CODE) -> Manifest
                 f"{folder / name} is damaged or from another checkpoint: its sha256 is {found}, "
                 f"the manifest records {digest}. Restore the file from the image or commit it came with."
             )
+    folders.check_package(network)
     sources, tensors = code_digests(manifest.source, network, code), tensor_table(folder / WEIGHTS)
     differences = [
         *_differences("the source of", manifest.code, sources),

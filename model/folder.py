@@ -53,6 +53,14 @@ def load_model(folder: Path = NETWORK) -> "Model":
     return found
 
 
+def check_package(folder: Path) -> None:
+    """Raises NetworkInvalid where a folder is no package, whatever else it is."""
+    if not (folder / "__init__.py").is_file():
+        raise NetworkInvalid(
+            f"{folder} is no network's folder: it has no __init__.py. `build-model init DIR` writes one to start from."
+        )
+
+
 def check_imports(folder: Path) -> None:
     """Sees to it that all that gives the weights their meaning is in the folder, and so in the architecture hash.
 
@@ -60,10 +68,7 @@ def check_imports(folder: Path) -> None:
         NetworkInvalid: the folder isn't there, a file is no Python or imports something else than the standard
             library, what the image has, and itself.
     """
-    if not (folder / "__init__.py").is_file():
-        raise NetworkInvalid(
-            f"{folder} is no network's folder: it has no __init__.py. `build-model init DIR` writes one to start from."
-        )
+    check_package(folder)
     for name, path in files(folder).items():
         if path.suffix != ".py":
             continue

@@ -94,6 +94,9 @@ class Image:
     size_bytes: int
 
 
+_WITH_USER = re.compile(r"(?:ssh://[\w.-]+@|unix://)[^@\s]*")
+
+
 class Engine:
     """A connection to one Docker engine."""
 
@@ -105,6 +108,12 @@ class Engine:
     def connect(cls, host: str = "") -> Engine:
         """The engine at ``host``, else that of ``DOCKER_HOST``; EngineUnavailable if none answers."""
         named = host or os.environ.get("DOCKER_HOST", "")
+        option = "--host" if host else "DOCKER_HOST"
+        if "@" in named and _WITH_USER.fullmatch(named) is None:
+            raise EngineUnavailable(
+                f"{option} is no engine's address that can be used or shown. Expected unix:///PATH, tcp://HOST:PORT or "
+                "ssh://USER@HOST; a password is no part of it: give ssh a key."
+            )
         try:
             reached = through_ssh(named) if named.startswith(SCHEME) else named
             environment = {**os.environ, "DOCKER_HOST": reached} if reached else None
@@ -117,7 +126,7 @@ class Engine:
         except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
             raise EngineUnavailable(
                 f"No Docker engine answers at {host or _address()}. "
-                f"Start one (`deploy/local up` does), or name one in {'--host' if host else 'DOCKER_HOST'}."
+                f"Start one (`deploy/local up` does), or name one in {option}."
             ) from error
         client.api.timeout = STREAM_SECONDS
         return cls(client, host)

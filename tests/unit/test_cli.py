@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -15,7 +16,13 @@ from typer.testing import CliRunner, Result
 from build_model.cli import app as cli
 from build_model.cli import references, start
 from build_model.image.artifact import GoldensMissing, check
-from model.checkpoint import save_checkpoint
+from build_model.image.reference import Reference
+from build_model.image.registry import Registry
+from build_model.report import silent
+from build_model.store.archive import FileRefused, export
+from model.checkpoint import RELEASED, save_checkpoint
+from model.errors import NetworkInvalid
+from model.fingerprint import verify
 from model.folder import load_model
 
 NOBODY = "127.0.0.1:1"
@@ -248,3 +255,51 @@ def test_ctrl_c_is_one_line_and_130() -> None:
         _, said = ran.communicate(timeout=30)
     assert ran.returncode == 130
     assert said == "Interrupted: stopped by Ctrl-C; running it again is safe.\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("list",), "--registry"),
+        (("deploy", "1.0.0", "--replicas", "0"), "--replicas"),
+        (("nosuch",), "nosuch"),
+        (("list", "--bogus"), "--bogus"),
+        (("translate", "Bonjour"), "--amqp-url"),
+        (("quarantine", "purge", "--amqp-url", f"amqp://{NOBODY}"), "--yes"),
+    ],
+)
+def test_misuse_is_an_object_too_where_a_script_asked_for_one(
+    run: Callable[..., Result], arguments: tuple[str, ...], said: str
+) -> None:
+    result = run(*arguments, "--json")
+    told = json.loads(result.stdout)
+    assert (result.exit_code, told["exit_code"], told["error"]) == (2, 2, "Misused")
+    assert said in told["message"]
+    assert "--help` says" in told["message"]
+
+
+@pytest.mark.parametrize("host", ["tcp://me:SECRET@h:1", "ssh://me:SECRET@h", "me:SECRET@h"])
+def test_an_engines_address_with_a_password_is_refused_and_not_shown(run: Callable[..., Result], host: str) -> None:
+    result = run("status", "--host", host, "--json")
+    assert result.exit_code == 1
+    assert "SECRET" not in result.output
+    assert "tcp://HOST:PORT" in json.loads(result.stdout)["message"]
+
+
+def test_a_folder_that_is_no_network_is_told_from_another_network(tmp_path: Path) -> None:
+    (tmp_path / "passwd").write_text("SECRET")
+    with pytest.raises(NetworkInvalid, match="is no network's folder"):
+        verify(RELEASED, tmp_path)
+
+
+def test_what_the_system_refuses_is_said_in_words(run: Callable[..., Result], tmp_path: Path) -> None:
+    missing = tmp_path / "nowhere.txt"
+    result = run("translate", "--input", str(missing), "--checkpoint", str(tmp_path), "--json")
+    assert json.loads(result.stdout)["message"] == f"{missing}: No such file or directory."
+
+
+def test_an_archive_takes_no_devices_place() -> None:
+    device = Path("/dev/null")
+    with pytest.raises(FileRefused, match="/dev/null is a device"):
+        export(cast(Registry, None), Reference("127.0.0.1:1", "x", "1.0.0"), device, silent())
+    assert device.is_char_device()

@@ -158,11 +158,17 @@ def reported(*, as_json: bool) -> Iterator[None]:
     except BrokenPipeError:
         raise  # `… | head`: Typer ends quietly
     except OSError as error:
-        report.print_error(SystemRefused(str(error)), as_json=as_json)
+        report.print_error(SystemRefused(_said(error)), as_json=as_json)
         raise typer.Exit(1) from error
     except KeyboardInterrupt as error:
         report.print_error(Interrupted(STOPPED), as_json=as_json)
         raise typer.Exit(Interrupted.exit_code) from error
+
+
+def _said(error: OSError) -> str:
+    """What the system refused, and how it says so; never a number alone."""
+    said = f"{error.strerror or error}"
+    return f"{error.filename}: {said}." if error.filename else f"{said}."
 
 
 def progress_for(as_json: bool) -> report.Progress:

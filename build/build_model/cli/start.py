@@ -7,12 +7,16 @@ import io
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, ClassVar
 
 import typer
+from typer.core import TyperGroup
 
 from build_model import report
 from build_model.cli import settings
+from model.errors import DragomanError
 
 NAME = "build-model"
 COMPLETING = "_BUILD_MODEL_COMPLETE"  # set by the shell's completion, as Typer names it
@@ -44,10 +48,42 @@ def alone(module: str) -> typer.Typer:
     return app
 
 
+class Misused(DragomanError):
+    """An option or an argument that isn't there, is missing or can't be."""
+
+    exit_code: ClassVar[int] = 2
+
+
+_REFUSALS: tuple[type[Exception], ...] = tuple(  # of the Click in Typer, which says no name of theirs
+    base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException" and issubclass(base, Exception)
+)
+
+
+class _Commands(TyperGroup):
+    """Commands whose misuse is an object too where a script asked for one."""
+
+    def main(self, args: Sequence[str] | None = None, **named: Any) -> Any:  # type: ignore[override]
+        given = sys.argv[1:] if args is None else args
+        if "--json" not in given:
+            return super().main(args, **named)
+        try:
+            code = super().main(args, **{**named, "standalone_mode": False})
+        except _REFUSALS as error:
+            context, said = getattr(error, "ctx", None), getattr(error, "format_message", error.__str__)().rstrip(".")
+            path = context.command_path if context else NAME
+            report.print_error(Misused(f"{said}. `{path} --help` says what there is."), as_json=True)
+            code = Misused.exit_code
+        except typer.Abort:
+            report.print_error(Misused("Nobody said yes, so nothing was done."), as_json=True)
+            code = 1
+        sys.exit(code if isinstance(code, int) else 0)
+
+
 def application() -> typer.Typer:
     """The command line without commands."""
     return typer.Typer(
         name=NAME,
+        cls=_Commands,
         rich_markup_mode="markdown",
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},

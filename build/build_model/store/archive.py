@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import tarfile
 import tempfile
 from collections.abc import Mapping
@@ -34,6 +35,10 @@ REF_NAME = f"{oci.OPEN_CONTAINERS}ref.name"
 BLOBS = "blobs/sha256/"
 _PIECE_BYTES = 1 << 20
 _LARGEST_DOCUMENT = 1 << 24
+
+
+class FileRefused(DragomanError):
+    """An archive can't be written there."""
 
 
 class ArchiveForeign(DragomanError):
@@ -69,14 +74,19 @@ class Exported:
 
 
 def export(registry: Registry, reference: Reference, file: Path, progress: Progress) -> Exported:
-    """Write an image and what refers to it; the same image gives the same file. An existing file is replaced."""
+    """Write an image and what refers to it; the same image gives the same file. An existing file is replaced.
+
+    Raises FileRefused, and what the registry raises.
+    """
+    if file.exists() and not file.is_file():
+        raise FileRefused(f"{file} is a device or the like, which an archive can't take the place of. Name a file.")
     found = registry.manifest(reference)
     pinned = replace(reference, digest=found.digest)
     manifests, beside = _gathered(registry, pinned, found)
     listed = oci.document({"manifests": beside}, "application/json")
     blobs = {part.digest: part for manifest in manifests for part in parts(manifest)}
     documents = {manifest.digest: manifest.content for manifest in manifests} | {listed.digest: _bytes(listed)}
-    partial = file.with_name(f"{file.name}.partial")
+    partial = file.with_name(f".{file.name}.{os.getpid()}.partial")  # its own: two may write at once
     progress.line(f"Writing {reference} to {file}")
     try:
         with tarfile.open(partial, "w", format=tarfile.PAX_FORMAT) as tar:

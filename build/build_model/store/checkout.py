@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import shutil
 import tarfile
@@ -89,9 +90,14 @@ def pull(
             )
         manifest = without_version(told.manifest)
         (scratch / MANIFEST).write_bytes(manifest)
-        if folder.exists():
-            folder.rmdir()
-        scratch.rename(folder)
+        try:
+            if folder.exists():
+                folder.rmdir()
+            scratch.rename(folder)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise
+            raise FolderTaken(f"{folder} came to be meanwhile. Name another one, or remove it.") from error
     return Pulled(pinned, folder, {MANIFEST: sha256(manifest), **digests})
 
 
