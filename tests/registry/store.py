@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Self
 
 from images import Ran
+from patience import PATIENCE_SECONDS
 
 from build_model.image import oci
 from build_model.image.artifact import CHECKPOINT, Layers, identity, langs_digest
@@ -54,7 +57,7 @@ def plant_versions(
             str(CHECKPOINT / GOLDEN): (checkpoint / GOLDEN).read_bytes(),
             "opt/dragoman/service/a.py": b"pass\n",
         }
-        layers = Layers(model, {}, {}, {}, code)
+        layers = Layers(model, {}, {}, {}, {}, {}, code)
         labels = {
             "org.opencontainers.image.version": number,
             "org.opencontainers.image.created": "2026-01-02T00:00:00Z",
@@ -92,6 +95,30 @@ def ask(address: str, *arguments: str) -> Ran:
     command = [sys.executable, "-m", "build_model", *arguments, "--registry", address]
     ran = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     return Ran(ran.returncode, ran.stdout, ran.stderr)
+
+
+def quickest(enough: float, asked: Callable[[], Ran]) -> float:
+    """The seconds that it takes on a machine with nothing else to do: the least of several times, the first that is
+    ``enough``.
+
+    Where other work keeps the processors from it, what it used of them counts: the registry has one of its own.
+    """
+    best, deadline = float("inf"), time.monotonic() + PATIENCE_SECONDS / 6
+    for _ in range(8):
+        before, start = _used(), time.monotonic()
+        ran = asked()
+        took = min(time.monotonic() - start, _used() - before)
+        assert not ran.stderr
+        best = min(best, took)
+        if best <= enough or time.monotonic() > deadline:
+            break
+    return best
+
+
+def _used() -> float:
+    """Processor seconds of all that this process waited for."""
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 class Tally:

@@ -3,15 +3,19 @@
 The runtime image here is a small one that means nothing: what is below the model's layers is never looked into.
 """
 
+import itertools
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from images import BuildModel, Ran
 
 import model
-from build_model.image import image, oci, runtime
+from build_model.cli.options import RELEASED
+from build_model.image import artifact, image, oci, runtime
 from build_model.image.artifact import CodeMissing
 from build_model.image.base import Base
 from build_model.image.blobs import BlobFalse, BlobMissing
@@ -23,14 +27,17 @@ from build_model.image.runtime import Recipe
 from build_model.image.verify import ImageFalse, RebuildDiffers, verify_image
 from build_model.image.version import Version
 from build_model.report import silent
+from model.fingerprint import WEIGHTS, Manifest
 from registry.node import RegistryNode
-from registry.store import ask
+from registry.store import ask, quickest
 
 ROOT = Path(model.__file__).parent.parent
 MODEL = "dragoman/fra-eng"
 BASE = Base("debian:slim", "sha256:1d", "sha256:d1")
 CODE_BYTES = 60_000
 """A change of the code costs no more than that, and nor do new weights beside their own size."""
+CODE_SECONDS, WEIGHTS_SECONDS = 3.0, 5.0
+"""In which such a version is built and pushed."""
 
 BESIDE = ("SBOM", "provenance", "description", "ModelPack's config")
 """What lies beside each version and is its own."""
@@ -106,8 +113,10 @@ def test_a_push_without_an_engine_sends_what_is_not_there_and_takes_the_runtime_
         ("model", True),
         ("lexicon", True),
         ("network", True),
+        ("text", True),
         ("library", True),
-        ("code", True),
+        ("service", True),
+        ("guard", True),
         ("config", True),
         ("runtime's SBOM", False),
         ("SBOM", True),
@@ -142,7 +151,49 @@ def test_a_change_of_the_code_sends_no_more_than_the_code(
         file.write("\n# changed\n")
     made = builder.push("1.0.1", checkpoint, clone, max_push=CODE_BYTES)
     assert made.pushed
-    assert [one.holds for one in made.pushed.transfers if one.sent] == ["code", "config", *BESIDE]
+    assert [one.holds for one in made.pushed.transfers if one.sent] == ["service", "guard", "config", *BESIDE]
+
+
+def test_a_changed_line_anywhere_is_a_version_in_3_seconds_and_60_kb(
+    builder: Builder, clone: Path, build_model: BuildModel
+) -> None:
+    made = builder.push("1.0.0", RELEASED)
+    assert made.pushed
+    numbers = (f"1.0.{number}" for number in itertools.count(1))
+    for module in ("service/log.py", "model/spelling.py", "model/search.py", "model/network/fast.py"):
+
+        def changed(module: str = module) -> Ran:
+            with (clone / module).open("a") as file:
+                file.write("# changed\n")
+            where = ("--registry", builder.registry.host, "--repository", MODEL, "--push", "--no-test", "--json")
+            ran = build_model("--version", next(numbers), "--checkpoint", str(RELEASED), *where, root=clone)
+            assert ran.exit_code == 0, ran.stdout
+            assert 20_000 < ran.object["sent_bytes"] < CODE_BYTES
+            return ran
+
+        assert quickest(CODE_SECONDS, changed) <= CODE_SECONDS
+
+
+def test_new_weights_are_a_version_in_5_seconds(builder: Builder, build_model: BuildModel, tmp_path: Path) -> None:
+    builder.push("1.0.0", RELEASED)
+    checkpoint = tmp_path / "trained-on"
+    shutil.copytree(RELEASED, checkpoint)
+    numbers = itertools.count(1)
+
+    def trained_on() -> Ran:
+        number = next(numbers)
+        weights = bytearray((checkpoint / WEIGHTS).read_bytes())
+        weights[-number] ^= 1
+        (checkpoint / WEIGHTS).write_bytes(weights)
+        replace(Manifest.read(checkpoint), weights=artifact.sha256(bytes(weights))).write(checkpoint)
+        where = ("--registry", builder.registry.host, "--repository", MODEL, "--push", "--no-test", "--json")
+        ran = build_model("--version", f"1.{number}.0", "--checkpoint", str(checkpoint), *where)
+        assert ran.exit_code == 0, ran.stdout
+        model = next(one["bytes"] for one in ran.object["layers"] if one["holds"] == "model")
+        assert model < ran.object["sent_bytes"] < model + CODE_BYTES
+        return ran
+
+    assert quickest(WEIGHTS_SECONDS, trained_on) <= WEIGHTS_SECONDS
 
 
 def test_a_version_is_built_on_the_checkpoint_of_one_that_was_pushed(
@@ -165,12 +216,12 @@ def test_new_weights_send_their_size_and_little_more(builder: Builder, make_chec
     made = builder.push("1.1.0", make_checkpoint("other", fill=b"\1"))
     assert made.pushed
     sent = {one.holds: one.size for one in made.pushed.transfers if one.sent}
-    assert set(sent) == {"model", "code", "config", *BESIDE}  # with the manifest, which is beside the service
+    assert set(sent) == {"model", "guard", "config", *BESIDE}
     assert made.pushed.sent - sent["model"] < CODE_BYTES
 
 
 def test_more_than_max_push_is_refused_and_nothing_is_sent(builder: Builder, make_checkpoint: MakeCheckpoint) -> None:
-    with pytest.raises(PushTooLarge, match=r"(?s)--max-push allows 1\.0 kB.*code: .*Nothing was sent"):
+    with pytest.raises(PushTooLarge, match=r"(?s)--max-push allows 1\.0 kB.*service: .*Nothing was sent"):
         builder.push("1.0.0", make_checkpoint(), max_push=1000)
     assert builder.registry.tags(MODEL) == []
 
@@ -219,13 +270,16 @@ def test_a_rebuild_of_other_code_or_of_another_checkpoint_differs_by_name(
     reference = builder.registry.resolve(builder.reference("1.0.0"))
     with (clone / "service" / "log.py").open("a") as file:
         file.write("\n# changed\n")
-    with pytest.raises(RebuildDiffers, match=r"(?s)label dragoman\.artifact.*layer code: sha256:"):
+    with pytest.raises(RebuildDiffers, match=r"(?s)label dragoman\.artifact.*layer service: sha256:"):
         image.verify_rebuilt(builder.registry, reference, clone, checkpoint)
     with pytest.raises(RebuildDiffers, match=r"(?s)label dragoman\.weights.*layer model: sha256:"):
         image.verify_rebuilt(builder.registry, reference, ROOT, make_checkpoint("other", fill=b"\1"))
 
 
-@pytest.mark.parametrize("part", ["manifest", "config", "runtime", "model", "lexicon", "network", "library", "code"])
+PARTS = ("runtime", "model", "lexicon", "network", "text", "library", "service", "guard")
+
+
+@pytest.mark.parametrize("part", ["manifest", "config", *PARTS])
 @pytest.mark.parametrize("how", [RegistryNode.damage, RegistryNode.lose])
 def test_a_flipped_byte_or_a_missing_part_anywhere_is_refused(
     builder: Builder,
@@ -236,13 +290,7 @@ def test_a_flipped_byte_or_a_missing_part_anywhere_is_refused(
 ) -> None:
     builder.push("1.0.0", make_checkpoint())
     found = builder.registry.manifest(builder.reference("1.0.0"))
-    digests = dict(
-        zip(
-            ("runtime", "model", "lexicon", "network", "library", "code"),
-            (layer.digest for layer in found.layers),
-            strict=True,
-        )
-    )
+    digests = dict(zip(PARTS, (layer.digest for layer in found.layers), strict=True))
     how(node, {**digests, "config": found.config.digest, "manifest": found.digest}[part])
     with pytest.raises((BlobFalse, BlobMissing, ManifestFalse, VersionUnknown, RegistryUnreachable)) as refused:
         verify_image(builder.registry, builder.reference("1.0.0"), silent())

@@ -56,9 +56,11 @@ def test_weights_and_vocabularies_are_alone_in_the_model_layer(
     held = artifact.layers(artifact.write(make_checkpoint(), Version(1, 0, 0), tmp_path / "a"), ROOT)
     folder = "opt/dragoman/model/checkpoint"
     assert set(held.model) == {f"{folder}/{name}" for name in ("weights.safetensors", "fra.lang.json", "eng.lang.json")}
-    assert {f"{folder}/manifest.json", f"{folder}/golden.jsonl"} <= set(held.code)
-    assert {path.split("/")[2] for path in held.library} == {"model"}
-    assert not any("build_model" in path or "tests" in path for path in (*held.code, *held.library))
+    assert set(held.guard) == {f"{folder}/manifest.json", f"{folder}/golden.jsonl"}
+    assert {path.split("/")[2] for path in (*held.text, *held.library)} == {"model"}
+    assert {path.rpartition("/")[2] for path in held.text} == artifact.TEXT
+    assert {path.split("/")[2] for path in held.service} == {"service"}
+    assert not any("build_model" in path or "tests" in path for path in held.digests())
 
 
 def test_another_network_s_folder_takes_the_place_of_today_s_with_every_file_of_it(
@@ -75,7 +77,8 @@ def test_another_network_s_folder_takes_the_place_of_today_s_with_every_file_of_
     inside = {path for path in held.digests() if path.startswith("model/network/")}
     assert inside == {"model/network/__init__.py", "model/network/data/table.json"}
     assert held.network["opt/dragoman/model/network/data/table.json"] == b"{}"
-    assert all(path.split("/")[2:4] != ["model", "network"] for path in (*held.lexicon, *held.library, *held.code))
+    others = (*held.lexicon, *held.text, *held.library, *held.service, *held.guard)
+    assert all(path.split("/")[2:4] != ["model", "network"] for path in others)
 
 
 def test_a_checkpoint_of_another_network_is_refused_without_its_folder(

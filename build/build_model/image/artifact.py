@@ -18,6 +18,14 @@ APPLICATION = PurePosixPath("opt/dragoman")
 CHECKPOINT = APPLICATION / "model" / "checkpoint"
 IMAGE_NETWORK = APPLICATION / "model" / "network"
 """Where the network's folder lies in an image, wherever it was built from."""
+TEXT = frozenset(
+    f"{name}.py"
+    for name in (
+        *("language", "layout", "lexicon", "names", "numbers", "reading", "segment"),
+        *("spans", "spelling", "typography", "wordlists"),
+    )
+)
+"""The modules of ``model`` by which a text is taken apart, mended and written: a layer of their own."""
 
 
 class CodeMissing(DragomanError):
@@ -85,15 +93,19 @@ class Layers:
         model: weights and vocabularies.
         lexicon: the source language's, where there is one.
         network: the network's folder.
+        text: the modules of ``model`` that TEXT names.
         library: the rest of the package ``model``.
-        code: the package ``service``, manifest and goldens.
+        service: the package ``service``.
+        guard: manifest and goldens, which are others in every version.
     """
 
     model: Mapping[str, Content]
     lexicon: Mapping[str, Content]
     network: Mapping[str, Content]
+    text: Mapping[str, Content]
     library: Mapping[str, Content]
-    code: Mapping[str, Content]
+    service: Mapping[str, Content]
+    guard: Mapping[str, Content]
 
     def by_name(self) -> dict[str, Mapping[str, Content]]:
         """The layers by what they hold, lowest first."""
@@ -101,8 +113,10 @@ class Layers:
             "model": self.model,
             "lexicon": self.lexicon,
             "network": self.network,
+            "text": self.text,
             "library": self.library,
-            "code": self.code,
+            "service": self.service,
+            "guard": self.guard,
         }
         return {name: files for name, files in named.items() if files}
 
@@ -120,13 +134,14 @@ def layers(artifact: Artifact, root: Path) -> Layers:
     files of ``model`` and ``service`` below ``root``.
 
     Weights and vocabularies are alone in the model layer: it is pushed again only when one of them changes. So is the
-    lexicon, of 2 MB; the code has three layers, so that a change sends one of them, about 50 kB. All is read now, so
-    that the image holds what its labels say though somebody edits a file or builds the same version meanwhile.
+    lexicon, of 2 MB; the code has four layers, so that a change of one of them sends less than 60 kB, the manifest and
+    what lies beside the image included. All is read now, so that the image holds what its labels say though somebody
+    edits a file or builds the same version meanwhile.
 
     Raises ChecksumMismatch when the artifact's folder doesn't hold what was written to it, CodeMissing.
     """
     model: dict[str, Content] = {}
-    code: dict[str, Content] = {str(CHECKPOINT / MANIFEST): artifact.manifest.encode()}
+    guard: dict[str, Content] = {str(CHECKPOINT / MANIFEST): artifact.manifest.encode()}
     for name, digest in artifact.manifest.files().items():
         content = (artifact.folder / name).read_bytes()
         if sha256(content) != digest:
@@ -134,21 +149,27 @@ def layers(artifact: Artifact, root: Path) -> Layers:
                 f"{artifact.folder / name} was changed while it was read. Is another build-model making the same "
                 "version here? Run this one again when that is done."
             )
-        (code if name == GOLDEN else model)[str(CHECKPOINT / name)] = content
-    library: dict[str, Content] = {}
-    for package, layer in (("model", library), ("service", code)):
-        sources = sorted((root / package).rglob("*.py"))
-        if not sources:
+        (guard if name == GOLDEN else model)[str(CHECKPOINT / name)] = content
+    package_of: dict[str, dict[str, Content]] = {}
+    for package in ("model", "service"):
+        paths = sorted((root / package).rglob("*.py"))
+        if not paths:
             raise CodeMissing(f"No code below {root / package}. Run build-model from a clone of the repository.")
-        layer |= {str(APPLICATION / source.relative_to(root).as_posix()): source.read_bytes() for source in sources}
-    library = {path: content for path, content in library.items() if IMAGE_NETWORK not in PurePosixPath(path).parents}
+        package_of[package] = {
+            str(APPLICATION / path.relative_to(root).as_posix()): path.read_bytes() for path in paths
+        }
+    text: dict[str, Content] = {}
+    library: dict[str, Content] = {}
+    for path, source in package_of["model"].items():
+        if IMAGE_NETWORK not in PurePosixPath(path).parents:
+            (text if PurePosixPath(path).name in TEXT else library)[path] = source
     lexicon = {
         str(APPLICATION / "model" / name): (root / "model" / name).read_bytes()
         for language, name in LEXICONS.items()
         if language == artifact.manifest.source
     }
     network = {str(IMAGE_NETWORK / name): path.read_bytes() for name, path in files(artifact.network).items()}
-    return Layers(model, lexicon, network, library, code)
+    return Layers(model, lexicon, network, text, library, package_of["service"], guard)
 
 
 def repository_of(manifest: Manifest) -> str:

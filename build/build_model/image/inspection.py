@@ -19,8 +19,8 @@ from model.fingerprint import GOLDEN, MANIFEST, WEIGHTS, lang_file
 
 BY = "build-model: "
 """How the history of a layer begins that build-model wrote; what the layer holds follows."""
-CODE = frozenset({"network", "library", "code"})
-"""The layers that hold code: ``model/``, and ``service/`` with the manifest."""
+CODE = frozenset({"network", "text", "library", "service", "guard", "code"})
+"""The layers that hold code, and the manifest; until 2.2 ``code`` was what ``service`` and ``guard`` are."""
 
 
 @dataclass(frozen=True)

@@ -181,7 +181,7 @@ def of_image(registry: Registry, reference: Reference, progress: Progress) -> It
         progress.line(f"Taking model and code out of {reference}")
         blobs = registry.blobs(reference.repository)
         for (holds, _), blob in zip(found.layers, found.blobs, strict=True):
-            if holds in {"model", "lexicon", "network", "library", "code"}:
+            if holds != "runtime":
                 _write(files_in_layer(blobs.read(blob.digest), blob.media_type), home)
         checkpoint = home / CHECKPOINT
         yield Subject(
