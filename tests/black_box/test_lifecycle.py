@@ -60,7 +60,10 @@ def test_pushing_the_same_version_with_other_content_is_refused_with_what_differ
     assert ran.exit_code != 0
     assert ran.object["error"] == "TagExists"
     differing = {line.split(":")[0].strip() for line in ran.object["message"].splitlines()[1:-1]}
-    assert differing == {f"model/checkpoint/{name}" for name in vouched_for()}
+    # What was learnt differs in its English alone: a vocabulary of the French by itself is the same.
+    all_of_it = {f"model/checkpoint/{name}" for name in vouched_for()}
+    vocabularies = {name for name in all_of_it if name.endswith(".lang.json")}
+    assert all_of_it - vocabularies < differing <= all_of_it
     labels = Registry(registry).labels(Reference(registry, repository, "1.0.0"))
     assert labels["dragoman.artifact"] == released.built["artifact"]
 
