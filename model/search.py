@@ -113,9 +113,18 @@ class _Debts:
         return cls(torch.tensor([ids.slots[id_] for id_ in taken.tolist()], dtype=torch.long), owed)
 
     def restrict(self, logits: Tensor, eos: int) -> None:
-        """Lets ``logits (rows, target_vocabulary)`` hold no slot that isn't owed, and no end where one is."""
-        logits[:, self.slots] = logits[:, self.slots].masked_fill(self.owed <= 0, _NEVER)
-        logits[:, eos].masked_fill_(self.owed.sum(1) > 0, _NEVER)
+        """Lets ``logits (rows, target_vocabulary)`` hold no slot that isn't owed, and no end where one is.
+
+        Where the end would be the likeliest all the same, only the slots are left: a network that has said all that it
+        had to say would go on with anything until it comes upon them.
+        """
+        end = logits[:, eos].clone()
+        held = logits[:, self.slots].masked_fill(self.owed <= 0, _NEVER)
+        logits[:, self.slots] = held
+        owing = self.owed.sum(1) > 0
+        logits[:, eos].masked_fill_(owing, _NEVER)
+        early = owing & (end > logits.amax(1))
+        logits[early] = torch.full_like(logits[early], _NEVER).index_copy(1, self.slots, held[early])
 
     def pay(self, last: Tensor) -> None:
         """Takes off what ``last (rows)`` are."""

@@ -280,15 +280,21 @@ class Greedy(nn.Module):
             output = gated(inputs, self.output_recurrent(output), output)
             features = self.combine(output) + from_context[:, 3 * self.width :] + self.combine_embedded(last)
             logits = self.logits(torch.tanh_(features))
+            if step == 0:
+                logits.select(1, self.EOS).fill_(float("-inf"))  # none is empty
             if owing:
                 logits.index_fill_(1, self.always_never, float("-inf"))
+                end = logits.select(1, self.EOS).clone()
                 held = logits.index_select(1, self.slots_written).masked_fill_(owed <= 0, float("-inf"))
                 logits.index_copy_(1, self.slots_written, held)
                 logits.select(1, self.EOS).masked_fill_(owed.sum(1) > 0, float("-inf"))
+                # As `model.search` restricts it: an end that comes too early is all that is owed.
+                early = (owed.sum(1) > 0).logical_and_(end > logits.amax(1))
+                if bool(early.any()):
+                    slots = torch.full_like(logits, float("-inf")).index_copy_(1, self.slots_written, held)
+                    logits = torch.where(early.unsqueeze(1), slots, logits)
             else:
                 logits.index_fill_(1, self.never, float("-inf"))
-            if step == 0:
-                logits.select(1, self.EOS).fill_(float("-inf"))  # none is empty
             # The place of the largest of 8,000 takes far longer than their largest alone: it is sought in one part.
             parts = logits.view(rows.size(0), -1, self.part)
             best, part = parts.amax(2).max(1)

@@ -1,6 +1,7 @@
 """The prepared network finds the very tokens that the plain one finds, whatever the batch and the shape."""
 
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from model.contract import Ids, Search
 from model.network import fast
 from model.network.architecture import Config, Seq2Seq, recur
 from model.network.vocabulary import BOS, EOS, PAD
-from model.search import greedy, ids_of, length_limit, pad
+from model.search import greedy, ids_of, length_limit, pad, slots
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 needs_half_precision = pytest.mark.skipif(
@@ -33,6 +34,8 @@ def in_batches(find: Search, sources: list[list[int]], size: int) -> list[list[i
 @needs_half_precision
 def test_the_released_model_finds_the_same_tokens_in_batches_of_1_7_and_32(released: Checkpoint) -> None:
     texts = [example.source for name in ("everyday", "dev") for example in read_examples(FIXTURES / f"{name}.jsonl")]
+    names = list(slots(released.vocabularies[0]))  # of which some are owed when the network has said all
+    texts += [f"Le mot {one} signifie {other} !" for one, other in pairwise(names)]
     sources = [released.vocabularies[0].encode(text) for text in texts]
     ids = ids_of(*released.vocabularies)
     expected = in_batches(partial(greedy, released.network, ids), sources, 32)

@@ -119,6 +119,26 @@ def test_a_hypothesis_holds_each_slot_of_its_source_once_and_no_other(untrained:
         assert sorted(id_ for id_ in hypothesis.ids if id_ in slots.values()) == expected
 
 
+class Silent:
+    """A network that has nothing to say: to it the end is the likeliest, always."""
+
+    def encode(self, source: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return torch.zeros(len(source), 1), torch.zeros(len(source), 1)
+
+    def step(self, last: torch.Tensor, state: torch.Tensor, _: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        logits = torch.arange(60.0).expand(len(last), -1).clone()
+        logits[:, EOS] = 100
+        return logits, state
+
+
+@pytest.mark.parametrize("find", [greedy, partial(beam_search, beam=3)], ids=["greedy", "beam"])
+def test_what_is_owed_when_the_network_has_nothing_more_to_say_is_all_that_is_said(find) -> None:
+    slots = {10: 20, 11: 21, 12: 22}
+    rows = [[10, 6, 12, 8, EOS], [5, 6, EOS], [11, EOS]]
+    found = [hypothesis.ids for hypothesis in find(Silent(), *slotted(rows, slots))]
+    assert found == [[59, 22, 20], [59], [59, 21]]  # none is empty
+
+
 def test_a_hypothesis_that_goes_round_in_circles_is_searched_again(untrained: Any) -> None:
     rows = [[4 + (7 * row + column) % 40 for column in range(3 + row % 9)] + [EOS] for row in range(40)]
     plain = partial(greedy, untrained, IDS)
