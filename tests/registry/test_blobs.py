@@ -1,6 +1,7 @@
 """Blobs and manifests, put into a real registry and read back; damage on the way and in its storage is noticed."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -140,3 +141,19 @@ def test_referrers_are_listed_where_the_registry_has_no_api_for_them(registry: R
     (one,) = registry.referrers(pinned, "application/x-one")
     assert registry.manifest(replace(pinned, tag="", digest=one.digest)).document["artifactType"] == "application/x-one"
     assert [tag for tag in registry.tags("r") if not tag.startswith("sha256-")] == ["1.0.0"]
+
+
+def test_those_who_attach_the_same_at_the_same_moment_all_succeed(node: RegistryNode, registry: Registry) -> None:
+    image = registry.address.reference("r", "1.0.0")
+    pinned = replace(image, digest=put_image(registry, image).digest)
+    subject = registry.manifest(pinned).descriptor
+    manifests = [oci.referrer(f"application/x-{number}", subject, [oci.EMPTY.descriptor], {}) for number in range(4)]
+    registry.blobs("r").put(oci.EMPTY)
+
+    def attach(_: int) -> None:
+        Registry(node.address).attach(pinned, *manifests)
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(attach, range(12)))
+
+    assert {entry.digest for entry in registry.referrers(pinned)} == {manifest.digest for manifest in manifests}

@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import json
 import os
+import random
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -30,7 +32,7 @@ BESIDE = ("sha256-", "modelpack-")
 """How the tags begin of what lies beside images: lists of referrers, signatures, the models' twins."""
 FALLBACK = re.compile(r"sha256-[0-9a-f]{64}")
 """The tags that list referrers, no names of anything."""
-_ATTEMPTS = 3
+_ATTEMPTS = 5
 _AT_ONCE = 8  # a registry answers a few at a time as fast as one
 _TAGS_SHOWN = 30
 
@@ -220,25 +222,39 @@ class Registry:
 
         Where the registry has no API for that, they are listed under the tag that the specification has for it.
         """
+        failure: RegistryUnreachable | None = None
+        for attempt in range(_ATTEMPTS):  # another may write the same; docker-registry answers 400 and 500 meanwhile
+            time.sleep(attempt * random.uniform(0.1, 0.5))
+            try:
+                lost = self._attach(reference, manifests)
+            except RegistryUnreachable as error:
+                failure = error
+                continue
+            if not lost:
+                return
+            failure = RegistryUnreachable(
+                f"{self.host} lost {', '.join(sorted(lost))} from its list {fallback(reference)}. Try again."
+            )
+        assert failure is not None
+        raise failure
+
+    def _attach(self, reference: Reference, manifests: Sequence[Blob]) -> set[str]:
+        """The digests of those that aren't in the list afterwards, because another wrote it too."""
         where = replace(reference, tag="", digest="")
         unfiled = [manifest for manifest in manifests if not self.put_manifest(where, manifest)]
+        if not unfiled:
+            return set()
         entries = {
             manifest.digest: Stored(
                 reference.repository, manifest.descriptor.media_type, b"".join(oci.pieces(manifest.content))
             ).descriptor
             for manifest in unfiled
         }
-        for _ in range(_ATTEMPTS if entries else 0):  # another may write the list too; nothing keeps us apart
-            listed = [one for one in self._filed(reference) if one.digest not in entries]
-            everything = [one.encode() for one in (*listed, *entries.values())]
-            index = {"schemaVersion": 2, "mediaType": oci.INDEX, "manifests": everything}
-            self.put_manifest(fallback(reference), oci.document(index, oci.INDEX))
-            if entries.keys() <= {one.digest for one in self._filed(reference)}:
-                return
-        if entries:
-            raise RegistryUnreachable(
-                f"{self.host} lost {', '.join(entries)} from its list {fallback(reference)}. Try again."
-            )
+        listed = [one for one in self._filed(reference) if one.digest not in entries]
+        everything = [one.encode() for one in (*listed, *entries.values())]
+        index = {"schemaVersion": 2, "mediaType": oci.INDEX, "manifests": everything}
+        self.put_manifest(fallback(reference), oci.document(index, oci.INDEX))
+        return entries.keys() - {one.digest for one in self._filed(reference)}
 
     def _listed(self, reference: Reference, artifact_type: str) -> list[Descriptor] | None:
         """What the registry's own API for referrers says, None where it has none."""
