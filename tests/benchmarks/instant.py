@@ -21,7 +21,7 @@ class Translation:
 
 
 class Translator:
-    """As the model's, as far as a service asks it; tests/service/test_benchmarks.py has it served."""
+    """As the model's, as far as a service asks it; tests/service/test_measured.py has it served."""
 
     version = "0.0.0"
     architecture = "0" * 64
