@@ -5,19 +5,19 @@ from pathlib import Path
 import pytest
 from bare.host import carried, local_paths, loopback_ports, parse_pip, quoted
 
-LISTED = """:env:.find-links='/opt/wheels'
-global.extra-index-url='file:///opt/pypi/simple\\nhttp://user:word@127.0.0.1:3141/root/pypi/+simple/'
+LISTED = """:env:.find-links='/srv/more-wheels'
+global.extra-index-url='file:///srv/mirror/simple\\nhttp://user:word@127.0.0.1:3141/root/pypi/+simple/'
 global.cert='/etc/ssl/certs/ca-certificates.crt'
 install.find-links='/srv/wheels'
 """
 
 
 def test_pips_configuration_becomes_one_file_and_its_variables_stay_variables() -> None:
-    pip = parse_pip(LISTED, {"PIP_FIND_LINKS": "/opt/wheels", "PIP_CONFIG_FILE": "/elsewhere", "HOME": "/root"})
+    pip = parse_pip(LISTED, {"PIP_FIND_LINKS": "/srv/more-wheels", "PIP_CONFIG_FILE": "/elsewhere", "HOME": "/root"})
     assert pip.ini() == (
         "[global]\n"
         "extra-index-url =\n"
-        "    file:///opt/pypi/simple\n"
+        "    file:///srv/mirror/simple\n"
         "    http://user:word@127.0.0.1:3141/root/pypi/+simple/\n"
         "cert =\n"
         "    /etc/ssl/certs/ca-certificates.crt\n"
@@ -25,7 +25,7 @@ def test_pips_configuration_becomes_one_file_and_its_variables_stay_variables() 
         "find-links =\n"
         "    /srv/wheels\n"
     )
-    assert pip.environment == {"PIP_FIND_LINKS": "/opt/wheels"}
+    assert pip.environment == {"PIP_FIND_LINKS": "/srv/more-wheels"}
 
 
 def test_folders_that_pip_names_are_there_and_an_index_brings_the_files_beside_it(tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_a_folder_inside_another_is_mounted_with_it(tmp_path: Path) -> None:
         ("http://user:word@[::1]:8081/simple", [8081]),
         ("https://127.0.0.1", [443]),
         ("http://mirror.example:3142", []),
-        ("/opt/wheels", []),
+        ("/srv/more-wheels", []),
     ],
 )
 def test_a_mirror_on_this_hosts_loopback_is_led_to(value: str, ports: list[int]) -> None:
