@@ -6,15 +6,15 @@ import base64
 import json
 import shutil
 import subprocess
-import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, ClassVar, Self
 from urllib.parse import parse_qs, urlsplit
 
+from answering import answering
 from patience import until
 
 from build_model.image.oci import Blob, pieces
@@ -166,19 +166,17 @@ class Tokens:
 
     def __enter__(self) -> Self:
         certificate(self.folder, "tokens")
-        handler = type("Bound", (_TokenHandler,), {"tokens": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        self._answering = answering(_TokenHandler, tokens=self)
+        self._port = self._answering.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._answering.__exit__(None, None, None)
 
     @property
     def realm(self) -> str:
         """Its URL."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}/token"
+        return f"http://127.0.0.1:{self._port}/token"
 
     def token(self, scopes: list[str]) -> str:
         """A JWT that docker-registry takes, signed by the certificate that it trusts."""
@@ -219,9 +217,6 @@ class _TokenHandler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Says nothing."""
 
 
 def _base64(content: bytes) -> str:

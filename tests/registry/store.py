@@ -17,19 +17,39 @@ from typing import Self
 from images import Ran
 from patience import PATIENCE_SECONDS
 
-from build_model.image import oci
+import model
+from build_model.image import oci, runtime
 from build_model.image.artifact import CHECKPOINT, Layers, identity, langs_digest
+from build_model.image.base import Base
 from build_model.image.context import Content
 from build_model.image.description import Description
 from build_model.image.oci import Blob, Descriptor
-from build_model.image.registry import Stored
+from build_model.image.reference import Reference
+from build_model.image.registry import Registry, Stored
+from build_model.image.runtime import Recipe
 from build_model.operation import record
 from model.fingerprint import GOLDEN, MANIFEST, Manifest
 from registry.node import RegistryNode
 
+ROOT = Path(model.__file__).parent.parent
+BASE = Base("debian:slim", "sha256:1d", "sha256:d1")
 BELOW = {**oci.PLATFORM, "config": {}, "rootfs": {"type": "layers", "diff_ids": []}}
 REPOSITORY = "dragoman/fra-eng"
 RUNTIME = "r" * 64
+
+
+def put_runtime(registry: Registry, files: Mapping[str, Content]) -> None:
+    """The runtime image of this repository's dependencies in its usual place, of one layer with ``files``."""
+    recipe = Recipe.read(ROOT)
+    there = runtime.decide(BASE, recipe)
+    layer = oci.layer(files)
+    attributes = {"Config": {"Cmd": ["python3"]}, "RootFS": {"Layers": [layer.diff_id]}}
+    config = oci.document(runtime.config_of(there, recipe, attributes), oci.CONFIG)
+    for blob in (layer.blob, config):
+        registry.blobs(runtime.REPOSITORY).put(blob)
+    manifest = oci.manifest(config, [layer.blob.descriptor], {})
+    for tag in (there.key, runtime.recipe_tag(recipe.digest)):
+        registry.put_manifest(Reference(registry.host, runtime.REPOSITORY, tag), manifest)
 
 
 def plant_versions(

@@ -13,27 +13,22 @@ from typing import NoReturn
 import pytest
 from images import BuildModel, Ran
 
-import model
 from build_model.cli.options import RELEASED
-from build_model.image import artifact, image, oci, runtime
+from build_model.image import artifact, image, oci
 from build_model.image.artifact import CodeMissing
-from build_model.image.base import Base
 from build_model.image.blobs import BlobFalse, BlobMissing
 from build_model.image.connection import RegistryUnreachable
 from build_model.image.push import PushTooLarge, TagExists, take
 from build_model.image.reference import Reference
 from build_model.image.registry import ManifestFalse, Registry, VersionUnknown
-from build_model.image.runtime import Recipe
 from build_model.image.verify import ImageFalse, RebuildDiffers, verify_image
 from build_model.image.version import Version
 from build_model.report import silent
 from model.fingerprint import WEIGHTS, Manifest
 from registry.node import RegistryNode
-from registry.store import ask, quickest
+from registry.store import ROOT, ask, put_runtime, quickest
 
-ROOT = Path(model.__file__).parent.parent
 MODEL = "dragoman/fra-eng"
-BASE = Base("debian:slim", "sha256:1d", "sha256:d1")
 CODE_BYTES = 60_000
 """A change of the code costs no more than that, and nor do new weights beside their own size."""
 CODE_SECONDS, WEIGHTS_SECONDS = 3.0, 5.0
@@ -49,16 +44,7 @@ MakeCheckpoint = Callable[..., Path]
 def registry(node: RegistryNode) -> Registry:
     """A registry that has the runtime image of this repository's dependencies, in its usual place."""
     registry = Registry(node.address)
-    recipe = Recipe.read(ROOT)
-    there = runtime.decide(BASE, recipe)
-    layer = oci.layer({"usr/lib/torch": bytes(1_000_000)})
-    attributes = {"Config": {"Cmd": ["python3"]}, "RootFS": {"Layers": [layer.diff_id]}}
-    config = oci.document(runtime.config_of(there, recipe, attributes), oci.CONFIG)
-    for blob in (layer.blob, config):
-        registry.blobs(runtime.REPOSITORY).put(blob)
-    manifest = oci.manifest(config, [layer.blob.descriptor], {})
-    for tag in (there.key, runtime.recipe_tag(recipe.digest)):
-        registry.put_manifest(Reference(registry.host, runtime.REPOSITORY, tag), manifest)
+    put_runtime(registry, {"usr/lib/torch": bytes(1_000_000)})
     return registry
 
 

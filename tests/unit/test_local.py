@@ -1,6 +1,5 @@
 """deploy/local: what it takes for an answer, what it remembers, what it refuses. Starts nothing but a `sleep`."""
 
-import http.server
 import json
 import os
 import shutil
@@ -12,10 +11,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import pytest
+from answering import answering
 
 from daemons import LocalError, broker, engine
 from daemons.broker import broker_answers, from_container
@@ -52,20 +53,15 @@ def listening(answer: bytes) -> Iterator[int]:
         thread.join(timeout=5)
 
 
-@contextmanager
-def http_answering(status: int) -> Iterator[int]:
-    class Handler(http.server.BaseHTTPRequestHandler):
+def always(status: int) -> type[BaseHTTPRequestHandler]:
+    """What answers a GET so, whatever it asks for."""
+
+    class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(status)
             self.end_headers()
 
-        def log_message(self, format: str, *args: object) -> None:
-            """Say nothing."""
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server.server_port
-        server.shutdown()
+    return Handler
 
 
 def test_a_broker_is_one_that_answers_the_amqp_greeting() -> None:
@@ -86,7 +82,7 @@ def test_no_address_or_a_closed_port_is_no_broker(url: str) -> None:
 
 @pytest.mark.parametrize(("status", "is_registry"), [(200, True), (401, True), (404, False), (500, False)])
 def test_a_registry_is_one_that_answers_or_wants_a_login(status: int, is_registry: bool) -> None:
-    with http_answering(status) as port:
+    with answering(always(status)) as port:
         assert registry_answers(f"127.0.0.1:{port}") is is_registry
 
 

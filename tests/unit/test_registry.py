@@ -5,13 +5,13 @@ import hashlib
 import io
 import json
 import tarfile
-import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, ClassVar
 
 import pytest
+from answering import answering
 
 from build_model.image.blobs import BlobFalse, BlobMissing
 from build_model.image.connection import RegistryUnreachable
@@ -174,9 +174,6 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: object) -> None:
-        """Says nothing."""
-
 
 @pytest.fixture
 def stored() -> Stored:
@@ -185,11 +182,8 @@ def stored() -> Stored:
 
 @pytest.fixture
 def address(stored: Stored) -> Iterator[str]:
-    handler = type("Bound", (Handler,), {"stored": stored})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        yield f"127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
+    with answering(Handler, stored=stored) as port:
+        yield f"127.0.0.1:{port}"
 
 
 @pytest.mark.parametrize("indexed", [False, True])

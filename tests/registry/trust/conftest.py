@@ -9,15 +9,15 @@ import pytest
 from checkpoints import write_checkpoint
 from images import missing
 
-from build_model.image import image, oci, runtime
+from build_model.image import image, oci
 from build_model.image.reference import Reference
 from build_model.image.registry import Registry
-from build_model.image.runtime import Recipe
 from build_model.image.signature import PrivateKey
 from registry.node import RegistryNode, RegistryUnavailable
-from registry.test_push import BASE, MODEL, Builder
+from registry.store import put_runtime
+from registry.test_push import MODEL, Builder
 
-from .documents import ELSEWHERE, ROOT
+from .documents import ELSEWHERE
 
 STATUS = """Package: libc6
 Status: install ok installed
@@ -65,7 +65,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     other = write_checkpoint(folder / "other", fill=b"\1")
     with started(folder) as node:
         registry = Registry(node.address)
-        put_runtime(registry)
+        put_runtime(registry, FILES)
         builder = Builder(registry, folder / "artifacts")
         made = {tag: builder.push(tag, checkpoint) for tag in ("1.0.0", "1.0.1")}
         made["2.0.0"] = builder.push("1.0.0", other, repository=ELSEWHERE)
@@ -104,20 +104,6 @@ def started(folder: Path) -> RegistryNode:
         return RegistryNode(folder)
     except RegistryUnavailable as error:
         missing(error)
-
-
-def put_runtime(registry: Registry) -> None:
-    """The runtime image of this repository's dependencies, as far as anybody looks into it."""
-    recipe = Recipe.read(ROOT)
-    there = runtime.decide(BASE, recipe)
-    layer = oci.layer(FILES)
-    attributes = {"Config": {"Cmd": ["python3"]}, "RootFS": {"Layers": [layer.diff_id]}}
-    config = oci.document(runtime.config_of(there, recipe, attributes), oci.CONFIG)
-    for blob in (layer.blob, config):
-        registry.blobs(runtime.REPOSITORY).put(blob)
-    manifest = oci.manifest(config, [layer.blob.descriptor], {})
-    for tag in (there.key, runtime.recipe_tag(recipe.digest)):
-        registry.put_manifest(Reference(registry.host, runtime.REPOSITORY, tag), manifest)
 
 
 @pytest.fixture

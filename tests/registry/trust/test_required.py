@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import pytest
+from answering import answering
 from typer.testing import CliRunner
 
 from build_model.cli.app import app
@@ -35,19 +35,17 @@ class Gate:
     asked: list[str] = field(default_factory=list)
 
     def __enter__(self) -> Self:
-        handler = type("Bound", (_GateHandler,), {"gate": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        self._answering = answering(_GateHandler, gate=self)
+        self._port = self._answering.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._answering.__exit__(None, None, None)
 
     @property
     def url(self) -> str:
         """As ``--host`` wants it."""
-        return f"tcp://127.0.0.1:{self._server.server_address[1]}"
+        return f"tcp://127.0.0.1:{self._port}"
 
 
 class _GateHandler(BaseHTTPRequestHandler):
@@ -68,9 +66,6 @@ class _GateHandler(BaseHTTPRequestHandler):
 
     def do_DELETE(self) -> None:
         self.do_GET()
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Says nothing."""
 
 
 @dataclass(frozen=True)
