@@ -8,21 +8,20 @@ from typing import Annotated
 import typer
 
 from build_model import report
-from build_model.cli.options import REPOSITORY, Json, RegistryAddress, Repository, progress_for, reported, warn
+from build_model.cli.options import (
+    REPOSITORY,
+    Json,
+    RegistryAddress,
+    Repository,
+    SignedBy,
+    progress_for,
+    reported,
+    warn,
+)
 from build_model.cli.references import REF, address_of, reference_of, registry_of, stored
 from build_model.image.reference import Address
 from build_model.image.registry import Registry
 from build_model.store import archive, checkout, copying, promotion
-
-SignedBy = Annotated[
-    Path | None,
-    typer.Option(
-        "--require-signature",
-        metavar="PUB",
-        help="Only an image that this public key signed under this version (`build-model sign`).",
-        show_default="any",
-    ),
-]
 
 group = typer.Typer()
 

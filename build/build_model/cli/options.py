@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import typer
 
@@ -126,15 +126,22 @@ Host = Annotated[
 Hosts = Annotated[
     Path | None, typer.Option(metavar="FILE", help="The Docker engines, one a line.", exists=True, dir_okay=False)
 ]
-RequireSignature = Annotated[
-    Path | None,
-    typer.Option(
+
+
+def _public_key(envvar: str | None) -> Any:
+    return typer.Option(
+        "--require-signature",
         metavar="PUB",
-        envvar="DRAGOMAN_REQUIRE_SIGNATURE",
+        envvar=envvar,
         help="Only an image that this public key signed under this version (`build-model sign`).",
         show_default="any",
-    ),
-]
+    )
+
+
+RequireSignature = Annotated[Path | None, _public_key("DRAGOMAN_REQUIRE_SIGNATURE")]
+"""For what is deployed; a setting too, so that no deploy forgets it."""
+SignedBy = Annotated[Path | None, _public_key(None)]
+"""For what is moved: images of others may be, so it is said each time."""
 
 
 class SystemRefused(DragomanError):

@@ -74,7 +74,7 @@ def check_tag(tag: str, image: object, version: str, how: str) -> None:
 
     ``how`` completes the sentence "IMAGE … version 1.0.0".
     """
-    if version and version != tag and Version.all_of([tag]):
+    if _is_of_another(tag, version):
         raise TagMoved(
             f"{image} {how} version {version}: the tag {tag} was moved to it. "
             f"Take {version} if that is meant, or push {tag} again under a new number."
@@ -83,11 +83,16 @@ def check_tag(tag: str, image: object, version: str, how: str) -> None:
 
 def check_new_tag(tag: str, image: object, version: str) -> None:
     """TagMoved where ``tag`` is a version and ``image``, which is to get it, is another one."""
-    if version and version != tag and Version.all_of([tag]):
+    if _is_of_another(tag, version):
         raise TagMoved(
             f"The tag {tag} would stand for {image}, which says that it is version {version}. "
             "Leave it its number, or give it a name that moves, such as candidate."
         )
+
+
+def _is_of_another(tag: str, version: str) -> bool:
+    """Whether ``tag`` is a version, and not ``version``; where that isn't known, none is of another."""
+    return bool(version) and version != tag and bool(Version.all_of([tag]))
 
 
 def is_name(text: str) -> bool:
