@@ -124,7 +124,8 @@ class _Debts:
         owing = self.owed.sum(1) > 0
         logits[:, eos].masked_fill_(owing, _NEVER)
         early = owing & (end > logits.amax(1))
-        logits[early] = torch.full_like(logits[early], _NEVER).index_copy(1, self.slots, held[early])
+        if bool(early.any()):
+            logits[early] = torch.full_like(logits[early], _NEVER).index_copy(1, self.slots, held[early])
 
     def pay(self, last: Tensor) -> None:
         """Takes off what ``last (rows)`` are."""

@@ -287,9 +287,10 @@ class Greedy(nn.Module):
                 end = logits.select(1, self.EOS).clone()
                 held = logits.index_select(1, self.slots_written).masked_fill_(owed <= 0, float("-inf"))
                 logits.index_copy_(1, self.slots_written, held)
-                logits.select(1, self.EOS).masked_fill_(owed.sum(1) > 0, float("-inf"))
+                owes = owed.sum(1) > 0
+                logits.select(1, self.EOS).masked_fill_(owes, float("-inf"))
                 # As `model.search` restricts it: an end that comes too early is all that is owed.
-                early = (owed.sum(1) > 0).logical_and_(end > logits.amax(1))
+                early = owes.logical_and_(end > logits.amax(1))
                 if bool(early.any()):
                     slots = torch.full_like(logits, float("-inf")).index_copy_(1, self.slots_written, held)
                     logits = torch.where(early.unsqueeze(1), slots, logits)
