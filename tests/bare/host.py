@@ -29,13 +29,14 @@ class Pip:
     environment: Mapping[str, str]
 
     def ini(self) -> str:
-        """The options as one configuration file."""
+        """The options as one configuration file; one value stands beside its name: a path has no line break."""
         lines: list[str] = []
         for section in sorted({section for section, _ in self.options}):
             lines.append(f"[{section}]")
             for (each, name), value in self.options.items():
                 if each == section:
-                    lines.append(f"{name} =" + "".join(f"\n    {line}" for line in value.split("\n")))
+                    several = value.split("\n")
+                    lines.append(f"{name} = {value}" if len(several) == 1 else "\n    ".join((f"{name} =", *several)))
         return "\n".join(lines) + "\n"
 
     def values(self) -> Iterable[str]:

@@ -1,5 +1,8 @@
 """What a bare machine takes over from this host: how pip and apt reach their packages, and nothing else."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,13 +22,25 @@ def test_pips_configuration_becomes_one_file_and_its_variables_stay_variables() 
         "extra-index-url =\n"
         "    file:///srv/mirror/simple\n"
         "    http://user:word@127.0.0.1:3141/root/pypi/+simple/\n"
-        "cert =\n"
-        "    /etc/ssl/certs/ca-certificates.crt\n"
+        "cert = /etc/ssl/certs/ca-certificates.crt\n"
         "[install]\n"
-        "find-links =\n"
-        "    /srv/wheels\n"
+        "find-links = /srv/wheels\n"
     )
     assert pip.environment == {"PIP_FIND_LINKS": "/srv/more-wheels"}
+
+
+def test_pip_reads_from_that_file_what_it_read_here(tmp_path: Path) -> None:
+    here = parse_pip(LISTED, {})
+    written = tmp_path / "pip.conf"
+    written.write_text(here.ini())
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PIP_CONFIG_FILE": str(written)}
+    ask = [sys.executable, "-m", "pip", "config", "list"]
+    ran = subprocess.run(ask, env=environment, capture_output=True, text=True, check=True)
+    read = parse_pip(ran.stdout, {}).options
+    assert {name: read[name].strip().split("\n") for name in here.options} == {
+        name: value.split("\n") for name, value in here.options.items()
+    }
+    assert read["global", "cert"] == "/etc/ssl/certs/ca-certificates.crt"  # a path: no line break before it
 
 
 def test_folders_that_pip_names_are_there_and_an_index_brings_the_files_beside_it(tmp_path: Path) -> None:
